@@ -1,0 +1,125 @@
+"""Seeing: what a scan shows, and response by RECIST 1.1 from what it shows."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from crlm_sim import streams
+from crlm_sim.disease.growth import LOG_ML_OF_MM3, diameter_mm, grow, is_viable, log_volume
+from crlm_sim.disease.patient import CLONES, LUNG, NODE, PERITONEUM, SEGMENTS, TARGETS
+
+COMPLETE, PARTIAL, STABLE, PROGRESSION = 0, 1, 2, 3
+_ORGANS = ((0, SEGMENTS), (LUNG, PERITONEUM), (NODE, NODE + 2))
+"""Organs with measurable disease as ranges of sites; peritoneal deposits are not measured."""
+
+
+@njit(cache=True)
+def least_visible_log_ml(patient, params, clone):
+    """Log volume (mL) from which CT shows this clone.
+
+    Detection is logistic in log diameter over lesions, and fixed for a lesion: its conspicuity (a
+    logistic variate) does not change from scan to scan, so a lesion once missed is shown only when
+    it has grown, and is not taken for a new one because a second scan was luckier.
+    """
+    logit = params.ct_logit
+    if patient.cycles > 0:
+        logit += params.ct_after_chemotherapy
+    log_mm = (patient.conspicuity[clone] - logit) / params.ct_per_log_mm
+    return 3.0 * max(log_mm, math.log(params.scan_floor_mm)) + LOG_ML_OF_MM3
+
+
+@njit(cache=True)
+def scan(patient, params, minute):
+    """One CT: every viable clone is seen with a measured diameter, or missed (diameter 0).
+
+    Sets `new_lesion` when a clone is seen for the first time, and marks it as known.
+    """
+    grow(patient, params, minute)
+    patient.new_lesion = 0
+    for k in range(patient.clones):
+        patient.diameter_mm[k] = 0.0
+        if not is_viable(patient, k):
+            continue
+        volume = log_volume(patient, k)
+        diagnosed_on = k == 0 and patient.scans == 0
+        if volume < least_visible_log_ml(patient, params, k) and not diagnosed_on:
+            continue
+        z, _ = streams.normal_pair(patient, streams.SCAN, patient.scans * CLONES + k)
+        measured = diameter_mm(volume) * (1.0 + params.measurement_error_sd * z)
+        patient.diameter_mm[k] = max(measured, params.scan_floor_mm)
+        if not patient.known[k]:
+            patient.known[k] = 1
+            patient.new_lesion = 1
+    patient.scans += 1
+    patient.last_scan_minute = minute
+
+
+@njit(cache=True)
+def seen_outside_liver(patient):
+    """Whether the last scan showed disease outside the liver."""
+    for k in range(patient.clones):
+        if patient.diameter_mm[k] > 0.0 and patient.site[k] >= SEGMENTS:
+            return True
+    return False
+
+
+@njit(cache=True)
+def seen_anything(patient):
+    """Whether the last scan showed any lesion."""
+    for k in range(patient.clones):
+        if patient.diameter_mm[k] > 0.0:
+            return True
+    return False
+
+
+@njit(cache=True)
+def choose_targets(patient, params):
+    """RECIST targets from the last scan: up to two an organ, five in all, 10 mm or more."""
+    for k in range(patient.clones):
+        patient.target[k] = 0
+    total = 0.0
+    chosen = 0
+    for first, last in _ORGANS:
+        for _ in range(2):
+            best = -1
+            size = params.recist_least_mm
+            for k in range(patient.clones):
+                if (
+                    first <= patient.site[k] < last
+                    and not patient.target[k]
+                    and patient.diameter_mm[k] >= size
+                ):
+                    best = k
+                    size = patient.diameter_mm[k]
+            if best < 0 or chosen == TARGETS:
+                break
+            patient.target[best] = 1
+            total += size
+            chosen += 1
+    patient.baseline_sum_mm = total
+    patient.nadir_sum_mm = total
+
+
+@njit(cache=True)
+def response(patient, params):
+    """RECIST 1.1 category of the last scan against baseline and nadir of this course."""
+    if patient.new_lesion:
+        return PROGRESSION
+    total = 0.0
+    for k in range(patient.clones):
+        if patient.target[k]:
+            total += patient.diameter_mm[k]
+    grown = total - patient.nadir_sum_mm
+    if (
+        total > params.recist_progression * patient.nadir_sum_mm
+        and grown >= params.recist_progression_mm
+    ):
+        return PROGRESSION
+    patient.nadir_sum_mm = min(total, patient.nadir_sum_mm)
+    if not seen_anything(patient):
+        return COMPLETE
+    if total <= params.recist_partial * patient.baseline_sum_mm:
+        return PARTIAL
+    return STABLE

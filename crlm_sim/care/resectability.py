@@ -1,0 +1,149 @@
+"""Can the liver be cleared? Computed from the lesions last seen, as a surgeon would plan it.
+
+A lesion that is small and superficial gets a wedge; deep and small, an ablation; deep and near a
+large vessel, its half of the liver; otherwise its segment. Segments round up to the anatomical
+operation. What is left must be large enough for the liver's condition, in at least two segments.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from crlm_sim.care.imaging import seen_outside_liver
+from crlm_sim.disease.liver import (
+    ALL_SEGMENTS,
+    LEFT_MASK,
+    LEFT_SEGMENTS,
+    RIGHT_MASK,
+    count_segments,
+    regrow,
+    remnant_after_embolisation_ml,
+    remnant_ml,
+)
+from crlm_sim.disease.patient import SEGMENTS
+
+CLEAR, ONE_STAGE, TWO_STAGE, UNRESECTABLE, BEYOND_SURGERY = range(5)
+PLANS = ("nothing seen", "resectable", "resectable in two stages", "unresectable", "beyond surgery")
+WEDGE, ABLATE, TAKE_SEGMENT, TAKE_SIDE = 1, 2, 3, 4
+MAJOR_SEGMENTS, EXTENDED_SEGMENTS = 3, 5
+"""Major is three segments or more, extended five or more (Brisbane 2000 terms)."""
+
+
+@njit(cache=True)
+def _choose_treatment(patient, params, policy, k):
+    size = patient.diameter_mm[k]
+    deep = patient.deep[k] != 0
+    if size <= params.wedge_most_mm and not deep:
+        return WEDGE
+    if (
+        policy.ablation
+        and size <= params.ablation_most_mm
+        and not patient.near_vessel[k]
+        and not patient.near_duct[k]
+    ):
+        return ABLATE
+    if patient.near_vessel[k] and (deep or size > params.large_lesion_mm):
+        return TAKE_SIDE
+    return TAKE_SEGMENT
+
+
+@njit(cache=True)
+def _anatomical(removed):
+    """Round a mask of segments up to the operation that takes them."""
+    if count_segments(removed & RIGHT_MASK) >= MAJOR_SEGMENTS:
+        removed |= RIGHT_MASK
+    return removed
+
+
+@njit(cache=True)
+def _parenchyma_lost_ml(patient, params, removed):
+    """What wedges and ablations outside the removed segments cost in functional volume."""
+    lost = 0.0
+    for k in range(patient.clones):
+        treatment = patient.treatment[k]
+        if treatment not in (WEDGE, ABLATE) or (removed >> patient.site[k]) & 1:
+            continue
+        outer = patient.diameter_mm[k] + 2.0 * params.margin_mm
+        shell = outer**3 - patient.diameter_mm[k] ** 3
+        lost += math.pi / 6.0 * shell / 1000.0
+    return lost
+
+
+@njit(cache=True)
+def injured_by_history(patient, params):
+    """Whether the clinic must reckon with an injured liver: more than three months of drugs."""
+    return patient.cycles >= params.injured_after_cycles
+
+
+@njit(cache=True)
+def remnant_needed_ml(patient, params, policy):
+    """The smallest remnant accepted: a share of the liver or of body weight, the easier one."""
+    if injured_by_history(patient, params):
+        return policy.flr_least_injured * patient.liver_ml
+    by_weight = policy.remnant_to_body_weight_least * patient.weight_kg * 1000.0
+    return min(policy.flr_least * patient.liver_ml, by_weight)
+
+
+@njit(cache=True)
+def plan_operation(patient, params, policy, minute):
+    """Write the plan of the operation on the liver as last seen, and return its kind.
+
+    Sets `plan`, `planned_segments`, `needs_first_stage` and each seen lesion's `treatment`.
+    """
+    regrow(patient, params, minute)
+    gone = patient.removed_segments
+    removed = 0
+    lesions = 0
+    ablations = 0
+    for k in range(patient.clones):
+        patient.treatment[k] = 0
+        if patient.diameter_mm[k] <= 0.0 or patient.site[k] >= SEGMENTS:
+            continue
+        lesions += 1
+        treatment = _choose_treatment(patient, params, policy, k)
+        if treatment == ABLATE:
+            ablations += 1
+            if ablations > params.ablations_most:
+                treatment = TAKE_SEGMENT
+        patient.treatment[k] = treatment
+        if treatment == TAKE_SEGMENT:
+            removed |= 1 << patient.site[k]
+        elif treatment == TAKE_SIDE:
+            removed |= LEFT_MASK if patient.site[k] < LEFT_SEGMENTS else RIGHT_MASK
+    removed = _anatomical(removed) & ~gone
+    patient.planned_segments = removed
+    patient.needs_first_stage = 0
+    patient.plan = _judge(patient, params, policy, lesions, removed)
+    return patient.plan
+
+
+@njit(cache=True)
+def _judge(patient, params, policy, lesions, removed):
+    if seen_outside_liver(patient) or patient.unfit:
+        return BEYOND_SURGERY
+    if lesions == 0:
+        return CLEAR
+    if lesions > policy.most_lesions:
+        return UNRESECTABLE
+    left = ALL_SEGMENTS & ~(patient.removed_segments | removed)
+    if count_segments(left) < params.spared_segments_least:
+        return UNRESECTABLE
+    lost = _parenchyma_lost_ml(patient, params, removed)
+    needed = remnant_needed_ml(patient, params, policy)
+    if remnant_ml(patient, removed) - lost >= needed:
+        return ONE_STAGE
+    can_embolise = policy.two_stage and not patient.embolised and (removed & RIGHT_MASK) != 0
+    if can_embolise and remnant_after_embolisation_ml(patient, params, removed) - lost >= needed:
+        patient.needs_first_stage = _has_lesion_in(patient, ~removed)
+        return TWO_STAGE
+    return UNRESECTABLE
+
+
+@njit(cache=True)
+def _has_lesion_in(patient, segments):
+    for k in range(patient.clones):
+        if patient.treatment[k] != 0 and (segments >> patient.site[k]) & 1:
+            return 1
+    return 0

@@ -1,0 +1,97 @@
+"""Drugs: courses of cycles, what they do to clones and liver, toxicity."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from crlm_sim import streams
+from crlm_sim.care.imaging import choose_targets
+from crlm_sim.disease.growth import grow
+from crlm_sim.disease.liver import add_injury
+from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, TOXIC
+
+NO_COURSE, PREOPERATIVE, LINE, ADJUVANT = range(4)
+
+
+@njit(cache=True)
+def days(value):
+    """Days as whole minutes."""
+    return int(value * MINUTES_PER_DAY)
+
+
+@njit(cache=True)
+def begin_course(patient, params, policy, course, regimen, cycles, minute):
+    """Start a course: baseline from the last scan, first cycle as soon as it can be."""
+    patient.course = course
+    patient.course_regimen = regimen
+    patient.course_limit = cycles
+    patient.course_cycles = 0
+    patient.next_cycle_minute = minute
+    patient.evaluation_minute = NEVER
+    patient.progressed = 0
+    if course == LINE:
+        patient.lines_received = max(patient.lines_received, patient.line)
+    choose_targets(patient, params)
+
+
+@njit(cache=True)
+def end_course(patient, minute):
+    """No more cycles; what was given still acts until its cycle is over."""
+    patient.course = NO_COURSE
+    patient.evaluation_minute = NEVER
+    patient.next_cycle_minute = minute
+
+
+@njit(cache=True)
+def stop_drug(patient, params, minute):
+    """Drug effect ends now (an operation cannot wait for the cycle to be over)."""
+    grow(patient, params, minute)
+    patient.drug_until = min(patient.drug_until, minute)
+
+
+@njit(cache=True)
+def _set_kill(patient, params, regimen, minute):
+    """Kill of this regimen in this line; grows the disease first if the kill is another."""
+    line = patient.line if patient.course == LINE else 0
+    sensitive = (
+        params.regimen_kill_per_day[regimen] * patient.sensitivity * params.line_kill_factor[line]
+    )
+    resistant = sensitive * params.line_resistant_share[line]
+    changed = sensitive != patient.kill_sensitive or resistant != patient.kill_resistant
+    if changed or patient.drug_until < minute:
+        grow(patient, params, minute)
+    patient.kill_sensitive = sensitive
+    patient.kill_resistant = resistant
+
+
+@njit(cache=True)
+def give_cycle(patient, params, policy, start):
+    """One cycle given from `start`: kill until the next is due, injury, toxicity."""
+    regimen = patient.course_regimen
+    _set_kill(patient, params, regimen, start)
+    if patient.course_cycles == 0:
+        patient.course_start = start
+        if patient.course != ADJUVANT:
+            patient.evaluation_minute = start + days(policy.first_reevaluation_days)
+        if patient.first_chemotherapy_minute == NEVER:
+            patient.first_chemotherapy_minute = start
+    patient.drug_until = start + days(params.regimen_cycle_days[regimen])
+    patient.next_cycle_minute = patient.drug_until
+    patient.last_cycle_minute = start
+    patient.course_cycles += 1
+    patient.cycles += 1
+    add_injury(patient, params, regimen, start)
+    _toxicity(patient, params, regimen, start)
+
+
+@njit(cache=True)
+def _toxicity(patient, params, regimen, start):
+    u, v = streams.uniform_pair(patient, streams.TOXICITY, patient.cycles)
+    death = params.regimen_death_per_cycle[regimen]
+    if u < death:
+        patient.treatment_death_minute = start + days(params.toxic_death_delay_days)
+        patient.treatment_death_cause = TOXIC
+    elif u < death + params.regimen_severe_toxicity_per_cycle[regimen]:
+        patient.severe_toxicity = 1
+    if v < params.regimen_stop_per_cycle[regimen]:
+        patient.course_limit = patient.course_cycles

@@ -1,0 +1,128 @@
+"""The liver: segments and their volumes, regrowth, and injury by chemotherapy.
+
+Volumes are functional, without tumour. Segments 1–4 (left) and 5–8 (right) each share one scale
+that moves along a saturating curve to a target: after a resection both regrow, after embolisation
+of the right portal vein the left grows and the right shrinks. Injury slows growth.
+
+Oxaliplatin adds to a sinusoidal dose and irinotecan to a steatohepatitis dose, each cycle times
+the patient's own susceptibility; a dose of one or more is the histological injury (sinusoidal
+dilatation of grade 2–3; steatohepatitis score ≥ 4). Both fade exponentially once drugs stop.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from crlm_sim.disease.patient import MINUTES_PER_DAY, SEGMENTS
+
+LEFT_SEGMENTS = 4
+ALL_SEGMENTS = (1 << SEGMENTS) - 1
+LEFT_MASK = (1 << LEFT_SEGMENTS) - 1
+RIGHT_MASK = ALL_SEGMENTS ^ LEFT_MASK
+
+
+@njit(cache=True)
+def count_segments(mask):
+    """How many segments a bit mask holds."""
+    n = 0
+    for segment in range(SEGMENTS):
+        n += (mask >> segment) & 1
+    return n
+
+
+@njit(cache=True)
+def fade_injury(patient, params, minute):
+    """Recovery of both injuries up to `minute`."""
+    days = (minute - patient.injury_updated) / MINUTES_PER_DAY
+    if days <= 0.0:
+        return
+    if patient.sinusoidal_dose > 0.0:
+        patient.sinusoidal_dose *= math.exp2(-days / params.sinusoidal_half_life_days)
+    if patient.steatohepatitis_dose > 0.0:
+        patient.steatohepatitis_dose *= math.exp2(-days / params.steatohepatitis_half_life_days)
+    patient.injury_updated = minute
+
+
+@njit(cache=True)
+def add_injury(patient, params, regimen, minute):
+    """One cycle's dose of injury, bevacizumab protecting against the sinusoidal one."""
+    fade_injury(patient, params, minute)
+    oxaliplatin = params.regimen_oxaliplatin[regimen]
+    if oxaliplatin > 0.0:
+        protection = 1.0
+        if params.regimen_bevacizumab[regimen] > 0.0:
+            protection = params.bevacizumab_sinusoidal_protection
+        patient.sinusoidal_dose += oxaliplatin * patient.sinusoidal_susceptibility * protection
+    irinotecan = params.regimen_irinotecan[regimen]
+    if irinotecan > 0.0:
+        patient.steatohepatitis_dose += irinotecan * patient.steatohepatitis_susceptibility
+
+
+@njit(cache=True)
+def regrow(patient, params, minute):
+    """Bring the segments' scales to `minute`."""
+    days = (minute - patient.liver_updated) / MINUTES_PER_DAY
+    if days <= 0.0:
+        return
+    patient.liver_updated = minute
+    if patient.left_scale == patient.left_target and patient.right_scale == patient.right_target:
+        return
+    injured = patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0
+    time_days = params.regrowth_time_days * (params.regrowth_injury_slowing if injured else 1.0)
+    left = math.exp(-days / time_days)
+    patient.left_scale = patient.left_target + (patient.left_scale - patient.left_target) * left
+    patient.right_scale = patient.right_target + (patient.right_scale - patient.right_target) * left
+
+
+@njit(cache=True)
+def segment_volume(patient, segment):
+    """Functional volume (mL) of one segment now, 0 if it was removed."""
+    if (patient.removed_segments >> segment) & 1:
+        return 0.0
+    scale = patient.left_scale if segment < LEFT_SEGMENTS else patient.right_scale
+    return patient.segment_ml[segment] * scale
+
+
+@njit(cache=True)
+def remnant_ml(patient, removed):
+    """Functional volume (mL) left if the segments of the mask `removed` were taken now."""
+    total = 0.0
+    for segment in range(SEGMENTS):
+        if not (removed >> segment) & 1:
+            total += segment_volume(patient, segment)
+    return total
+
+
+@njit(cache=True)
+def remnant_after_embolisation_ml(patient, params, removed):
+    """What `remnant_ml` may be expected to become by growth after portal vein embolisation."""
+    expected = 1.0 + params.embolisation_hypertrophy
+    total = 0.0
+    for segment in range(LEFT_SEGMENTS):
+        if not (removed >> segment) & 1:
+            total += segment_volume(patient, segment)
+    return total * expected
+
+
+@njit(cache=True)
+def embolise_right(patient, params, minute):
+    """Right portal vein embolised: from now the left grows and the right shrinks."""
+    regrow(patient, params, minute)
+    gain = params.embolisation_hypertrophy * patient.hypertrophy_factor
+    patient.left_target = patient.left_scale * (1.0 + gain)
+    patient.right_target = patient.right_scale * (1.0 - params.embolisation_atrophy)
+
+
+@njit(cache=True)
+def take_segments(patient, params, removed, minute):
+    """Remove the segments of a mask; what stays regrows towards a share of the first volume."""
+    regrow(patient, params, minute)
+    patient.removed_segments |= removed
+    volume = remnant_ml(patient, 0)
+    if volume <= 0.0:
+        return
+    ratio = max(params.regrowth_share * patient.liver_ml / volume, 1.0)
+    patient.left_target = patient.left_scale * ratio
+    patient.right_target = patient.right_scale * ratio

@@ -1,0 +1,77 @@
+"""What both engines ask of care, in the order they must ask it.
+
+`plan` says what comes next for a patient who is at minute `now`; `carry_out` does it. The cohort
+engine calls them in a loop; the agents engine lets the clock and the services come between.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from crlm_sim.care.pathway import (
+    PRIMARY_EVENT,
+    complete,
+    finish,
+    interrupt,
+    next_activity,
+    next_clinical_event,
+)
+from crlm_sim.disease.patient import NEVER
+
+ACTIVITY, EVENT, END = 0, 1, 2
+
+ACTIVITY_LOG = np.dtype(
+    [("patient", "i8"), ("activity", "i8"), ("service", "i8"), ("start", "i8"), ("end", "i8")]
+)
+"""One row for every activity begun; minutes from the patient's diagnosis."""
+
+
+@njit(cache=True)
+def plan(patient, params, policy, now, horizon):
+    """(kind, activity, service, start, end, event) of the next thing to happen, from `now` on.
+
+    An `ACTIVITY` lasts from start to end; if `event` is then a death, it is cut short by it. An
+    `EVENT` happens at start = end before any activity could begin. `END` is the horizon.
+    """
+    activity, service, ready, minutes = next_activity(patient, params, policy)
+    start = min(max(ready, now), horizon)
+    end = min(start + minutes, horizon)
+    minute, event = next_clinical_event(patient, params, end)
+    if minute != NEVER:
+        minute = max(minute, now)
+        if minute <= start:
+            return EVENT, activity, service, minute, minute, event
+        if event != PRIMARY_EVENT:
+            return ACTIVITY, activity, service, start, minute, event
+    if start >= horizon:
+        return END, activity, service, horizon, horizon, 0
+    return ACTIVITY, activity, service, start, end, 0
+
+
+@njit(cache=True)
+def carry_out(patient, params, policy, kind, activity, start, end, event, horizon):
+    """Do what was planned. Returns whether the patient goes on."""
+    if kind == EVENT:
+        return interrupt(patient, params, event, start)
+    if kind == END or end >= horizon:
+        if event > 0:
+            return interrupt(patient, params, event, end)
+        finish(patient, params, end)
+        return False
+    if event > 0:
+        return interrupt(patient, params, event, end)
+    complete(patient, params, policy, activity, start, end)
+    return True
+
+
+@njit(cache=True)
+def carry_out_and_plan(patient, params, policy, kind, activity, start, end, event, horizon):
+    """`carry_out`, and `plan` from its end if the patient goes on: one call from Python.
+
+    Returns (goes on, then as `plan`).
+    """
+    if not carry_out(patient, params, policy, kind, activity, start, end, event, horizon):
+        return False, END, activity, 0, end, end, 0
+    kind, activity, service, start, end, event = plan(patient, params, policy, end, horizon)
+    return True, kind, activity, service, start, end, event

@@ -1,0 +1,25 @@
+"""What is known: every number of the model with its unit, uncertainty and source.
+
+The tables are TOML files in this folder. `parameters()` lists them for people; `pack()` turns
+them into the one flat record the compiled code reads.
+"""
+
+from crlm_sim.evidence.parameters import (
+    ACTIVITIES,
+    PARAMETERS,
+    REGIMENS,
+    SERVICES,
+    Parameter,
+    pack,
+    parameters,
+)
+
+__all__ = [
+    "ACTIVITIES",
+    "PARAMETERS",
+    "REGIMENS",
+    "SERVICES",
+    "Parameter",
+    "pack",
+    "parameters",
+]
