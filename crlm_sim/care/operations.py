@@ -72,12 +72,17 @@ def takes_liver(operation):
 
 @njit(cache=True)
 def _find_unseen(patient, params):
-    """Intraoperative ultrasound and palpation: small liver lesions no scan showed get a wedge."""
+    """Lesions the last scan did not show get a wedge if they are found in theatre.
+
+    Ultrasound and palpation find small ones; the place of a lesion that disappeared under drugs is
+    looked for from the first scan.
+    """
     for k in range(patient.clones):
         if patient.site[k] >= SEGMENTS or patient.treatment[k] or not is_viable(patient, k):
             continue
-        size = diameter_mm(log_volume(patient, k))
-        if size < params.intraoperative_floor_mm:
+        if not patient.known[k] and (
+            diameter_mm(log_volume(patient, k)) < params.intraoperative_floor_mm
+        ):
             continue
         u = streams.uniform(
             patient, streams.INTRAOPERATIVE, patient.liver_operations * CLONES + k
@@ -236,5 +241,6 @@ def operate(patient, params, policy, operation, start, end):
     )
     patient.operated = 1
     patient.operations_done += 1
+    patient.last_operation = operation
     patient.last_operation_minute = end
     patient.theatre_minutes += end - start

@@ -186,7 +186,8 @@ def interrupt(patient, params, event, minute):
     if event == PRIMARY_EVENT:
         return _primary_complication(patient, params, minute)
     grow(patient, params, minute)
-    if patient.last_operation_minute != NEVER:
+    elective = patient.last_operation != act.EMERGENCY_COLORECTAL_RESECTION
+    if elective and patient.last_operation_minute != NEVER:
         window = days(params.postoperative_death_window_days)
         patient.mortality_90d = minute - patient.last_operation_minute <= window
     die(patient, minute, event)
@@ -410,6 +411,8 @@ def _complete_sequence(patient, params, policy, minute):
 @njit(cache=True)
 def decide(patient, params, policy, minute):
     """What the MDT meeting decides, from what has been seen."""
+    if patient.performance_status > params.surgery_performance_status_most:
+        patient.unfit = 1
     plan = plan_operation(patient, params, policy, minute)
     if patient.times_done[act.MDT_MEETING] == 1:
         patient.resectable_at_diagnosis = plan == ONE_STAGE

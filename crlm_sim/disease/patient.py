@@ -127,6 +127,7 @@ _STATE = [
     ("recovered_minute", "i8"),
     ("disease_free_minute", "i8"),
     ("operations_done", "i8"),
+    ("last_operation", "i8"),
     ("last_operation_minute", "i8"),
     ("last_operation_major_complication", "i8"),
     ("last_cycle_minute", "i8"),
