@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from crlm_sim.compiled import compiled
 
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
@@ -83,7 +84,7 @@ COMPLICATION, POSTOPERATIVE_DEATH, MARGIN, ABLATION, INTRAOPERATIVE = range(30, 
 TOXICITY, NEXT_LINE, ADJUVANT, NEXT_OPERATION, ARRIVAL = range(35, 40)
 
 
-@njit(cache=True)
+@compiled
 def philox(k0, k1, c0, c1, c2, c3):
     """Ten rounds of Philox4x32: key (k0, k1) and counter (c0 … c3), 32 bits each, as uint64."""
     for _ in range(10):
@@ -98,7 +99,7 @@ def philox(k0, k1, c0, c1, c2, c3):
     return c0, c1, c2, c3
 
 
-@njit(cache=True)
+@compiled
 def uniform_pair_at(seed, draw, patient, replicate, purpose, occurrence):
     """Two independent uniforms in the open interval (0, 1), 53 bits each."""
     w0, w1, w2, w3 = philox(
@@ -114,7 +115,7 @@ def uniform_pair_at(seed, draw, patient, replicate, purpose, occurrence):
     return u, v
 
 
-@njit(cache=True)
+@compiled
 def uniform_pair(stream, purpose, occurrence):
     """Two uniforms of this patient for the `occurrence`-th decision of this `purpose`."""
     return uniform_pair_at(
@@ -122,13 +123,13 @@ def uniform_pair(stream, purpose, occurrence):
     )
 
 
-@njit(cache=True)
+@compiled
 def uniform(stream, purpose, occurrence):
     """One uniform in (0, 1)."""
     return uniform_pair(stream, purpose, occurrence)[0]
 
 
-@njit(cache=True)
+@compiled
 def normal_quantile(p):
     """Standard normal quantile of p in (0, 1): Wichura's AS 241 (PPND16), error below 1e-15.
 
@@ -170,14 +171,14 @@ def normal_quantile(p):
     return -num / den if q < 0.0 else num / den
 
 
-@njit(cache=True)
+@compiled
 def normal_pair(stream, purpose, occurrence):
     """Two independent standard normals."""
     u, v = uniform_pair(stream, purpose, occurrence)
     return normal_quantile(u), normal_quantile(v)
 
 
-@njit(cache=True)
+@compiled
 def poisson_quantile(u, mean, largest):
     """Smallest n ≤ `largest` with P(N ≤ n) ≥ u for a Poisson N of this mean (below about 700)."""
     term = math.exp(-mean)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from crlm_sim import streams
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import LOG_ML_OF_MM3, diameter_mm, grow, is_viable, log_volume
 from crlm_sim.disease.patient import CLONES, LUNG, NODE, PERITONEUM, SEGMENTS, TARGETS
 
@@ -15,7 +14,7 @@ _ORGANS = ((0, SEGMENTS), (LUNG, PERITONEUM), (NODE, NODE + 2))
 """Organs with measurable disease as ranges of sites; peritoneal deposits are not measured."""
 
 
-@njit(cache=True)
+@compiled
 def least_visible_log_ml(patient, params, clone):
     """Log volume (mL) from which CT shows this clone.
 
@@ -30,7 +29,7 @@ def least_visible_log_ml(patient, params, clone):
     return 3.0 * max(log_mm, math.log(params.scan_floor_mm)) + LOG_ML_OF_MM3
 
 
-@njit(cache=True)
+@compiled
 def scan(patient, params, minute):
     """One CT: every viable clone is seen with a measured diameter, or missed (diameter 0).
 
@@ -56,7 +55,7 @@ def scan(patient, params, minute):
     patient.last_scan_minute = minute
 
 
-@njit(cache=True)
+@compiled
 def seen_outside_liver(patient):
     """Whether the last scan showed disease outside the liver."""
     for k in range(patient.clones):
@@ -65,16 +64,13 @@ def seen_outside_liver(patient):
     return False
 
 
-@njit(cache=True)
+@compiled
 def seen_anything(patient):
     """Whether the last scan showed any lesion."""
-    for k in range(patient.clones):
-        if patient.diameter_mm[k] > 0.0:
-            return True
-    return False
+    return patient.diameter_mm.max() > 0.0
 
 
-@njit(cache=True)
+@compiled
 def choose_targets(patient, params):
     """RECIST targets from the last scan: up to two an organ, five in all, 10 mm or more."""
     for k in range(patient.clones):
@@ -102,7 +98,7 @@ def choose_targets(patient, params):
     patient.nadir_sum_mm = total
 
 
-@njit(cache=True)
+@compiled
 def response(patient, params):
     """RECIST 1.1 category of the last scan against baseline and nadir of this course."""
     if patient.new_lesion:

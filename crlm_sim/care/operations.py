@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from crlm_sim import streams
 from crlm_sim.care.activities import (
     COLORECTAL_RESECTION,
@@ -25,6 +23,7 @@ from crlm_sim.care.resectability import (
     remnant_needed_ml,
 )
 from crlm_sim.care.systemic import days, stop_drug
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import (
     EXTINCT,
     diameter_mm,
@@ -51,7 +50,7 @@ from crlm_sim.disease.patient import (
 )
 
 
-@njit(cache=True)
+@compiled
 def liver_operation(patient):
     """Which resection the planned segments make."""
     segments = count_segments(patient.planned_segments)
@@ -64,13 +63,20 @@ def liver_operation(patient):
     return MINOR_LIVER_RESECTION
 
 
-@njit(cache=True)
+@compiled
 def takes_liver(operation):
     """Whether an operation treats liver lesions."""
     return operation not in (COLORECTAL_RESECTION, EMERGENCY_COLORECTAL_RESECTION)
 
 
-@njit(cache=True)
+@compiled
+def takes_primary(patient, operation):
+    """Whether an operation takes the primary, alone or together with liver lesions."""
+    alone = not takes_liver(operation)
+    return alone or operation == SIMULTANEOUS_RESECTION or patient.takes_primary != 0
+
+
+@compiled
 def _find_unseen(patient, params):
     """Lesions the last scan did not show get a wedge if they are found in theatre.
 
@@ -84,15 +90,13 @@ def _find_unseen(patient, params):
             diameter_mm(log_volume(patient, k)) < params.intraoperative_floor_mm
         ):
             continue
-        u = streams.uniform(
-            patient, streams.INTRAOPERATIVE, patient.liver_operations * CLONES + k
-        )
+        u = streams.uniform(patient, streams.INTRAOPERATIVE, patient.liver_operations * CLONES + k)
         if u < params.intraoperative_sensitivity:
             patient.treatment[k] = WEDGE
             patient.known[k] = 1
 
 
-@njit(cache=True)
+@compiled
 def _treat_lesion(patient, params, k, removed):
     """One lesion resected or ablated; a positive margin or a failed ablation leaves some."""
     treatment = patient.treatment[k]
@@ -118,7 +122,7 @@ def _treat_lesion(patient, params, k, removed):
         remove(patient, k)
 
 
-@njit(cache=True)
+@compiled
 def _operate_on_liver(patient, params, operation, minute):
     _find_unseen(patient, params)
     first_stage = operation == FIRST_STAGE_HEPATECTOMY
@@ -141,7 +145,7 @@ def _operate_on_liver(patient, params, operation, minute):
     settle(patient, params)
 
 
-@njit(cache=True)
+@compiled
 def _assess_injury(patient, params, minute):
     """The pathologist's look at the removed liver."""
     fade_injury(patient, params, minute)
@@ -150,43 +154,57 @@ def _assess_injury(patient, params, minute):
     patient.steatohepatitis |= patient.steatohepatitis_dose >= 1.0
 
 
-@njit(cache=True)
-def _risk_logits(patient, params, policy, operation, minute):
-    """Log odds of a major complication and of death within 90 days, and of liver failure."""
-    complication = params.activity_complication_logit[operation]
-    death = params.activity_death_logit[operation]
+@compiled
+def _general_risk(patient, params, policy, operation, minute):
+    """Log odds of a major complication and of death within 90 days, liver apart."""
     older = (patient.age_years - params.age_mean_years) / 10.0
-    complication += params.complication_age * older
-    death += params.death_age * older
-    complication += params.complication_performance_status * patient.performance_status
-    death += params.death_performance_status * patient.performance_status
-    failure = EXTINCT
-    if takes_liver(operation):
-        if patient.sinusoidal_dose >= 1.0:
-            complication += params.complication_sinusoidal
-        if patient.steatohepatitis_dose >= 1.0:
-            complication += params.complication_steatohepatitis
-            death += params.death_steatohepatitis
-        if operation == SIMULTANEOUS_RESECTION:
-            if count_segments(patient.planned_segments) >= MAJOR_SEGMENTS:
-                complication += params.complication_simultaneous_major
-                death += params.death_simultaneous_major
-        if operation != FIRST_STAGE_HEPATECTOMY:
-            removed = patient.planned_segments
-            if count_segments(removed) >= MAJOR_SEGMENTS:
-                spare = remnant_ml(patient, removed) / remnant_needed_ml(patient, params, policy)
-                failure = params.liver_failure_logit - params.liver_failure_per_spare * (
-                    spare - 1.0
-                )
-                if patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0:
-                    failure += params.liver_failure_injured
+    worse = patient.performance_status
+    complication = (
+        params.activity_complication_logit[operation]
+        + params.complication_age * older
+        + params.complication_performance_status * worse
+    )
+    death = (
+        params.activity_death_logit[operation]
+        + params.death_age * older
+        + params.death_performance_status * worse
+    )
     recent = minute - patient.last_cycle_minute < days(policy.operation_gap_days)
     if patient.cycles > 0 and recent:
         complication += params.complication_short_gap
-    return complication, death, failure
+    return complication, death
 
 
-@njit(cache=True)
+@compiled
+def _liver_risk(patient, params, operation):
+    """What liver injury and a major resection with the primary add to the two log odds."""
+    complication = death = 0.0
+    if patient.sinusoidal_dose >= 1.0:
+        complication += params.complication_sinusoidal
+    if patient.steatohepatitis_dose >= 1.0:
+        complication += params.complication_steatohepatitis
+        death += params.death_steatohepatitis
+    major = count_segments(patient.planned_segments) >= MAJOR_SEGMENTS
+    if operation == SIMULTANEOUS_RESECTION and major:
+        complication += params.complication_simultaneous_major
+        death += params.death_simultaneous_major
+    return complication, death
+
+
+@compiled
+def _liver_failure_logit(patient, params, policy, operation):
+    """Log odds of liver failure after a major resection, −inf after any other operation."""
+    removed = patient.planned_segments
+    if operation == FIRST_STAGE_HEPATECTOMY or count_segments(removed) < MAJOR_SEGMENTS:
+        return EXTINCT
+    spare = remnant_ml(patient, removed) / remnant_needed_ml(patient, params, policy) - 1.0
+    logit = params.liver_failure_logit - params.liver_failure_per_spare * spare
+    if patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0:
+        logit += params.liver_failure_injured
+    return logit
+
+
+@compiled
 def _postoperative_course(patient, params, policy, operation, complication, death, failure, end):
     """Complication, liver failure, death, stay and recovery after an operation that ended."""
     n = patient.operations_done
@@ -218,27 +236,28 @@ def _postoperative_course(patient, params, policy, operation, complication, deat
     patient.recovered_minute = end + patient.stay_minutes + days(recovery)
 
 
-@njit(cache=True)
+@compiled
 def operate(patient, params, policy, operation, start, end):
-    """An operation that lasted from `start` to `end`: effect on tumour and liver, and its course."""
+    """An operation from `start` to `end`: what it does to tumour and liver, and its course."""
     stop_drug(patient, params, start)
+    complication, death = _general_risk(patient, params, policy, operation, start)
+    failure = EXTINCT
     if takes_liver(operation):
         _assess_injury(patient, params, start)
-    complication, death, failure = _risk_logits(patient, params, policy, operation, start)
-    if takes_liver(operation):
+        more_complication, more_death = _liver_risk(patient, params, operation)
+        complication += more_complication
+        death += more_death
+        failure = _liver_failure_logit(patient, params, policy, operation)
         _operate_on_liver(patient, params, operation, start)
-    takes_primary = not takes_liver(operation) or operation == SIMULTANEOUS_RESECTION
-    if (takes_primary or patient.takes_primary) and patient.primary_in_place:
+    if operation == FIRST_STAGE_HEPATECTOMY and patient.takes_primary:
+        complication += params.complication_with_primary
+        death += params.death_with_primary
+    if takes_primary(patient, operation):
         patient.primary_in_place = 0
         patient.primary_complication_minute = NEVER
         patient.primary_resection_minute = start
-        if operation == FIRST_STAGE_HEPATECTOMY:
-            complication += params.complication_with_primary
-            death += params.death_with_primary
     patient.takes_primary = 0
-    _postoperative_course(
-        patient, params, policy, operation, complication, death, failure, end
-    )
+    _postoperative_course(patient, params, policy, operation, complication, death, failure, end)
     patient.operated = 1
     patient.operations_done += 1
     patient.last_operation = operation

@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from crlm_sim import streams
 from crlm_sim.care import activities as act
 from crlm_sim.care import policy as pol
@@ -52,6 +50,7 @@ from crlm_sim.care.systemic import (
     give_cycle,
     stop_drug,
 )
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import die, next_death
 from crlm_sim.disease.growth import grow, is_viable
 from crlm_sim.disease.liver import count_segments, embolise_right
@@ -80,7 +79,7 @@ _KINDS_PER_COUNT = 65536
 _MINUTES_PER_YEAR = 365.25 * 24 * 60
 
 
-@njit(cache=True)
+@compiled
 def _go_to(patient, step, minute):
     patient.step = step
     patient.step_minute = minute
@@ -89,12 +88,12 @@ def _go_to(patient, step, minute):
 # What happens next -------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def _activity_of_step(patient):
     if patient.stay_minutes > 0:
         return act.WARD_STAY
     step = patient.step
-    if step == STAGING or step == REEVALUATION:
+    if step in (STAGING, REEVALUATION):
         return act.CT_SCAN
     if step == MEETING:
         return act.MDT_MEETING
@@ -109,7 +108,7 @@ def _activity_of_step(patient):
     return act.BEST_SUPPORTIVE_CARE
 
 
-@njit(cache=True)
+@compiled
 def _log_normal(patient, purpose, activity, mean, cv):
     """Log-normal by mean and coefficient of variation, of this occasion of this activity."""
     if cv <= 0.0 or mean <= 0.0:
@@ -120,7 +119,7 @@ def _log_normal(patient, purpose, activity, mean, cv):
     return mean * math.exp(math.sqrt(variance) * z - 0.5 * variance)
 
 
-@njit(cache=True)
+@compiled
 def _is_booked(patient, activity):
     """Whether the date stands already: cycles after the first, and scans that follow them."""
     if activity == act.CHEMOTHERAPY_CYCLE:
@@ -130,7 +129,7 @@ def _is_booked(patient, activity):
     return activity == act.SURVEILLANCE_VISIT or activity == act.WARD_STAY
 
 
-@njit(cache=True)
+@compiled
 def next_activity(patient, params, policy):
     """(activity, service, earliest start, duration in minutes) of the patient's next step.
 
@@ -167,20 +166,20 @@ def next_activity(patient, params, policy):
     return activity, service, ready, max(int(minutes), 1)
 
 
-@njit(cache=True)
+@compiled
 def next_clinical_event(patient, params, until):
     """(minute, event) of what comes first by itself up to `until`: a death or the primary.
 
     The event is a cause of death, `PRIMARY_EVENT`, or `ALIVE` with minute `NEVER`.
     """
     minute, event = next_death(patient, params, until)
-    if patient.primary_complication_minute <= until:
-        if patient.primary_complication_minute < minute:
-            return patient.primary_complication_minute, PRIMARY_EVENT
+    primary = patient.primary_complication_minute
+    if primary <= until and primary < minute:
+        return primary, PRIMARY_EVENT
     return minute, event
 
 
-@njit(cache=True)
+@compiled
 def interrupt(patient, params, event, minute):
     """Apply a clinical event at `minute`. Returns whether the patient is still alive."""
     if event == PRIMARY_EVENT:
@@ -195,7 +194,7 @@ def interrupt(patient, params, event, minute):
     return False
 
 
-@njit(cache=True)
+@compiled
 def _primary_complication(patient, params, minute):
     patient.primary_complication_minute = NEVER
     patient.emergency_primary = 1
@@ -209,7 +208,7 @@ def _primary_complication(patient, params, minute):
     return True
 
 
-@njit(cache=True)
+@compiled
 def finish(patient, params, minute):
     """End of follow-up with the patient alive."""
     grow(patient, params, minute)
@@ -217,7 +216,7 @@ def finish(patient, params, minute):
     _close(patient)
 
 
-@njit(cache=True)
+@compiled
 def _close(patient):
     patient.cured = patient.resected
     for k in range(patient.clones):
@@ -228,7 +227,7 @@ def _close(patient):
 # What an activity does ---------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def complete(patient, params, policy, activity, start, end):
     """Apply an activity that lasted from `start` to `end` and decide the next step."""
     patient.times_done[activity] += 1
@@ -258,7 +257,7 @@ def complete(patient, params, policy, activity, start, end):
         _after_operation(patient, params, policy, activity)
 
 
-@njit(cache=True)
+@compiled
 def _after_cycle(patient, params):
     last = patient.course_cycles >= patient.course_limit
     if last and patient.course == ADJUVANT:
@@ -270,7 +269,7 @@ def _after_cycle(patient, params):
         _go_to(patient, CYCLE, patient.next_cycle_minute)
 
 
-@njit(cache=True)
+@compiled
 def _after_scan(patient, params, policy, minute):
     if patient.step == STAGING:
         if patient.new_lesion and patient.scans > 1 and patient.progression_minute == NEVER:
@@ -286,25 +285,23 @@ def _after_scan(patient, params, policy, minute):
     _go_to(patient, MEETING, minute)
 
 
-@njit(cache=True)
+@compiled
 def _note_response(patient, category):
     """Best response to the first drugs given for measurable disease."""
-    first = patient.course == PREOPERATIVE or (
-        patient.line == 1 and patient.preoperative_done == 0
-    )
+    first = patient.course == PREOPERATIVE or (patient.line == 1 and patient.preoperative_done == 0)
     if first and patient.baseline_sum_mm > 0.0:
         patient.first_line_evaluable = 1
-        patient.objective_response |= category == COMPLETE or category == PARTIAL
+        patient.objective_response |= category in (COMPLETE, PARTIAL)
 
 
-@njit(cache=True)
+@compiled
 def _note_progression(patient, minute):
     patient.progressed = 1
     if patient.progression_minute == NEVER:
         patient.progression_minute = minute
 
 
-@njit(cache=True)
+@compiled
 def _after_surveillance(patient, params, policy, minute):
     if seen_anything(patient):
         _note_progression(patient, minute)
@@ -323,13 +320,13 @@ def _after_surveillance(patient, params, policy, minute):
         _book_surveillance(patient, policy, minute)
 
 
-@njit(cache=True)
+@compiled
 def _start_surveillance(patient, minute):
     end_course(patient, minute)
     _go_to(patient, SURVEILLANCE, minute)
 
 
-@njit(cache=True)
+@compiled
 def _book_surveillance(patient, policy, minute):
     years = (minute - patient.disease_free_minute) / _MINUTES_PER_YEAR
     if years >= policy.surveillance_years:
@@ -340,7 +337,7 @@ def _book_surveillance(patient, policy, minute):
         _go_to(patient, SURVEILLANCE, minute + days(policy.surveillance_days))
 
 
-@njit(cache=True)
+@compiled
 def _after_operation(patient, params, policy, operation):
     """Where the patient goes from theatre: further steps, further drugs, or follow-up."""
     minute = patient.recovered_minute
@@ -362,7 +359,7 @@ def _after_operation(patient, params, policy, operation):
         _go_to(patient, STAGING, minute)
 
 
-@njit(cache=True)
+@compiled
 def _liver_cleared(patient):
     if patient.resected:
         patient.repeat_resections += 1
@@ -378,7 +375,7 @@ def _liver_cleared(patient):
             patient.diameter_mm[k] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def _complete_sequence(patient, params, policy, minute):
     """Liver and primary are clear: adjuvant drugs if they are due and possible, then follow-up."""
     first = patient.cleared_minute == NEVER
@@ -408,7 +405,7 @@ def _complete_sequence(patient, params, policy, minute):
 # Decisions ---------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def decide(patient, params, policy, minute):
     """What the MDT meeting decides, from what has been seen."""
     if patient.performance_status > params.surgery_performance_status_most:
@@ -418,7 +415,7 @@ def decide(patient, params, policy, minute):
         patient.resectable_at_diagnosis = plan == ONE_STAGE
     if patient.symptomatic_primary and patient.primary_in_place and not patient.unfit:
         _operate(patient, act.COLORECTAL_RESECTION, minute)
-    elif plan == ONE_STAGE or plan == TWO_STAGE:
+    elif plan in (ONE_STAGE, TWO_STAGE):
         _treat_with_intent(patient, params, policy, minute)
     elif plan == CLEAR and patient.resected:
         _treat_clear(patient, params, policy, minute)
@@ -426,13 +423,13 @@ def decide(patient, params, policy, minute):
         _treat_with_drugs(patient, params, policy, minute)
 
 
-@njit(cache=True)
+@compiled
 def _operate(patient, operation, minute):
     patient.operation = operation
     _go_to(patient, OPERATION, minute)
 
 
-@njit(cache=True)
+@compiled
 def _treat_clear(patient, params, policy, minute):
     """Nothing seen in the liver after its resection: the primary is next, or follow-up."""
     if patient.primary_in_place:
@@ -445,7 +442,7 @@ def _treat_clear(patient, params, policy, minute):
         _complete_sequence(patient, params, policy, minute)
 
 
-@njit(cache=True)
+@compiled
 def _declines(patient, params):
     """Whether a further operation is refused or the patient has become unfit for it."""
     if patient.operations_done == 0:
@@ -457,16 +454,16 @@ def _declines(patient, params):
     return u < chance
 
 
-@njit(cache=True)
+@compiled
 def _treat_with_intent(patient, params, policy, minute):
     """Liver disease that can be cleared: drugs first if the policy says so, else an operation."""
     if patient.resected and patient.cleared_minute != NEVER and not policy.repeat_resection:
         _treat_with_drugs(patient, params, policy, minute)
         return
-    if patient.course == PREOPERATIVE and not patient.progressed:
-        if patient.course_cycles < patient.course_limit:
-            _go_to(patient, CYCLE, minute)
-            return
+    cycles_left = patient.course_cycles < patient.course_limit
+    if patient.course == PREOPERATIVE and not patient.progressed and cycles_left:
+        _go_to(patient, CYCLE, minute)
+        return
     operation = _next_operation(patient, params, policy)
     if takes_liver(operation) and _preoperative_due(patient, policy):
         begin_course(
@@ -487,9 +484,9 @@ def _treat_with_intent(patient, params, policy, minute):
         return
     if not patient.sequence_started:
         patient.sequence_started = 1
-    if patient.primary_in_place and operation != act.SIMULTANEOUS_RESECTION:
-        if not patient.takes_primary and not patient.resected:
-            patient.staged_started = 1
+    both_at_once = operation == act.SIMULTANEOUS_RESECTION or patient.takes_primary
+    if patient.primary_in_place and not both_at_once and not patient.resected:
+        patient.staged_started = 1
     if patient.course != PREOPERATIVE or takes_liver(operation):
         end_course(patient, minute)
     if operation == act.PORTAL_VEIN_EMBOLISATION:
@@ -498,7 +495,7 @@ def _treat_with_intent(patient, params, policy, minute):
         _operate(patient, operation, minute)
 
 
-@njit(cache=True)
+@compiled
 def _preoperative_due(patient, policy):
     return (
         policy.timing == pol.PERIOPERATIVE
@@ -508,7 +505,7 @@ def _preoperative_due(patient, policy):
     )
 
 
-@njit(cache=True)
+@compiled
 def _next_operation(patient, params, policy):
     """Which operation the sequence puts next for a liver that can be cleared."""
     if not patient.primary_in_place or policy.sequence == pol.LIVER_FIRST:
@@ -527,7 +524,7 @@ def _next_operation(patient, params, policy):
     return act.SIMULTANEOUS_RESECTION
 
 
-@njit(cache=True)
+@compiled
 def _liver_step(patient):
     if patient.plan == TWO_STAGE:
         if patient.needs_first_stage:
@@ -536,7 +533,7 @@ def _liver_step(patient):
     return liver_operation(patient)
 
 
-@njit(cache=True)
+@compiled
 def _treat_with_drugs(patient, params, policy, minute):
     """Liver disease that cannot be cleared now: go on with the line, the next line, or support."""
     on_drugs = patient.course == LINE or patient.course == PREOPERATIVE
@@ -551,7 +548,7 @@ def _treat_with_drugs(patient, params, policy, minute):
     _next_line(patient, params, policy, minute)
 
 
-@njit(cache=True)
+@compiled
 def _next_line(patient, params, policy, minute):
     line = patient.line + 1
     regimen = pol.NO_REGIMEN

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from crlm_sim.care.imaging import seen_outside_liver
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.liver import (
     ALL_SEGMENTS,
     LEFT_MASK,
@@ -31,7 +30,7 @@ MAJOR_SEGMENTS, EXTENDED_SEGMENTS = 3, 5
 """Major is three segments or more, extended five or more (Brisbane 2000 terms)."""
 
 
-@njit(cache=True)
+@compiled
 def _choose_treatment(patient, params, policy, k):
     size = patient.diameter_mm[k]
     deep = patient.deep[k] != 0
@@ -49,7 +48,7 @@ def _choose_treatment(patient, params, policy, k):
     return TAKE_SEGMENT
 
 
-@njit(cache=True)
+@compiled
 def _anatomical(removed):
     """Round a mask of segments up to the operation that takes them."""
     if count_segments(removed & RIGHT_MASK) >= MAJOR_SEGMENTS:
@@ -57,7 +56,7 @@ def _anatomical(removed):
     return removed
 
 
-@njit(cache=True)
+@compiled
 def _parenchyma_lost_ml(patient, params, removed):
     """What wedges and ablations outside the removed segments cost in functional volume."""
     lost = 0.0
@@ -71,13 +70,13 @@ def _parenchyma_lost_ml(patient, params, removed):
     return lost
 
 
-@njit(cache=True)
+@compiled
 def injured_by_history(patient, params):
     """Whether the clinic must reckon with an injured liver: more than three months of drugs."""
     return patient.cycles >= params.injured_after_cycles
 
 
-@njit(cache=True)
+@compiled
 def remnant_needed_ml(patient, params, policy):
     """The smallest remnant accepted: a share of the liver or of body weight, the easier one."""
     if injured_by_history(patient, params):
@@ -86,7 +85,7 @@ def remnant_needed_ml(patient, params, policy):
     return min(policy.flr_least * patient.liver_ml, by_weight)
 
 
-@njit(cache=True)
+@compiled
 def plan_operation(patient, params, policy, minute):
     """Write the plan of the operation on the liver as last seen, and return its kind.
 
@@ -119,7 +118,7 @@ def plan_operation(patient, params, policy, minute):
     return patient.plan
 
 
-@njit(cache=True)
+@compiled
 def _judge(patient, params, policy, lesions, removed):
     if seen_outside_liver(patient) or patient.unfit:
         return BEYOND_SURGERY
@@ -141,7 +140,7 @@ def _judge(patient, params, policy, lesions, removed):
     return UNRESECTABLE
 
 
-@njit(cache=True)
+@compiled
 def _has_lesion_in(patient, segments):
     for k in range(patient.clones):
         if patient.treatment[k] != 0 and (segments >> patient.site[k]) & 1:

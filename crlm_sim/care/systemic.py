@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from crlm_sim import streams
 from crlm_sim.care.imaging import choose_targets
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import grow
 from crlm_sim.disease.liver import add_injury
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, TOXIC
@@ -13,13 +12,13 @@ from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, TOXIC
 NO_COURSE, PREOPERATIVE, LINE, ADJUVANT = range(4)
 
 
-@njit(cache=True)
+@compiled
 def days(value):
     """Days as whole minutes."""
     return int(value * MINUTES_PER_DAY)
 
 
-@njit(cache=True)
+@compiled
 def begin_course(patient, params, policy, course, regimen, cycles, minute):
     """Start a course: baseline from the last scan, first cycle as soon as it can be."""
     patient.course = course
@@ -34,7 +33,7 @@ def begin_course(patient, params, policy, course, regimen, cycles, minute):
     choose_targets(patient, params)
 
 
-@njit(cache=True)
+@compiled
 def end_course(patient, minute):
     """No more cycles; what was given still acts until its cycle is over."""
     patient.course = NO_COURSE
@@ -42,14 +41,14 @@ def end_course(patient, minute):
     patient.next_cycle_minute = minute
 
 
-@njit(cache=True)
+@compiled
 def stop_drug(patient, params, minute):
     """Drug effect ends now (an operation cannot wait for the cycle to be over)."""
     grow(patient, params, minute)
     patient.drug_until = min(patient.drug_until, minute)
 
 
-@njit(cache=True)
+@compiled
 def _set_kill(patient, params, regimen, minute):
     """Kill of this regimen in this line; grows the disease first if the kill is another."""
     line = patient.line if patient.course == LINE else 0
@@ -64,7 +63,7 @@ def _set_kill(patient, params, regimen, minute):
     patient.kill_resistant = resistant
 
 
-@njit(cache=True)
+@compiled
 def give_cycle(patient, params, policy, start):
     """One cycle given from `start`: kill until the next is due, injury, toxicity."""
     regimen = patient.course_regimen
@@ -84,7 +83,7 @@ def give_cycle(patient, params, policy, start):
     _toxicity(patient, params, regimen, start)
 
 
-@njit(cache=True)
+@compiled
 def _toxicity(patient, params, regimen, start):
     u, v = streams.uniform_pair(patient, streams.TOXICITY, patient.cycles)
     death = params.regimen_death_per_cycle[regimen]

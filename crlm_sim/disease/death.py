@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import tumour_death_minute
 from crlm_sim.disease.patient import (
     ALIVE,
@@ -18,7 +17,7 @@ from crlm_sim.disease.patient import (
 DAYS_PER_YEAR = 365.25
 
 
-@njit(cache=True)
+@compiled
 def other_cause_minute(params, sex, age_years, hazard_ratio, u):
     """Minute of death from other causes for a person of this age, by inversion.
 
@@ -39,7 +38,7 @@ def other_cause_minute(params, sex, age_years, hazard_ratio, u):
     return int(lived * DAYS_PER_YEAR * MINUTES_PER_DAY)
 
 
-@njit(cache=True)
+@compiled
 def next_death(patient, params, until):
     """(minute, cause) of the first death at or before `until`; (`NEVER`, `ALIVE`) if none.
 
@@ -57,7 +56,7 @@ def next_death(patient, params, until):
     return minute, cause
 
 
-@njit(cache=True)
+@compiled
 def die(patient, minute, cause):
     """Write a death into the record."""
     patient.death_minute = minute

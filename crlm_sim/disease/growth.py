@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, SEGMENTS
 
 EXTINCT = -math.inf
@@ -24,7 +23,7 @@ LOG_ML_OF_MM3 = math.log(math.pi / 6.0 / 1000.0)
 """Log volume (mL) of a sphere 1 mm across."""
 
 
-@njit(cache=True)
+@compiled
 def log_volume(patient, clone):
     """Log volume (mL) of a clone: its sensitive and resistant parts together."""
     s = patient.log_sensitive[clone]
@@ -36,25 +35,25 @@ def log_volume(patient, clone):
     return s + math.log1p(math.exp(r - s))
 
 
-@njit(cache=True)
+@compiled
 def diameter_mm(log_ml):
     """Diameter (mm) of a sphere of this log volume (mL)."""
     return math.exp((log_ml - LOG_ML_OF_MM3) / 3.0)
 
 
-@njit(cache=True)
+@compiled
 def log_volume_of(diameter):
     """Log volume (mL) of a sphere of this diameter (mm); the inverse of `diameter_mm`."""
     return 3.0 * math.log(diameter) + LOG_ML_OF_MM3
 
 
-@njit(cache=True)
+@compiled
 def is_viable(patient, clone):
     """Whether any living cell is left of a clone."""
     return patient.log_sensitive[clone] > EXTINCT or patient.log_resistant[clone] > EXTINCT
 
 
-@njit(cache=True)
+@compiled
 def remove(patient, clone):
     """Take a clone away, wholly."""
     patient.log_sensitive[clone] = EXTINCT
@@ -62,7 +61,7 @@ def remove(patient, clone):
     patient.diameter_mm[clone] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def shrink(patient, params, clone, log_fraction):
     """Leave exp(`log_fraction`) of a clone; a part smaller than one cell is gone."""
     s = patient.log_sensitive[clone] + log_fraction
@@ -73,7 +72,7 @@ def shrink(patient, params, clone, log_fraction):
     patient.diameter_mm[clone] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def _flow(patient, params, minutes, kill_sensitive, kill_resistant):
     a = patient.growth_rate
     decay = math.exp(-a * (minutes / MINUTES_PER_DAY))
@@ -87,7 +86,7 @@ def _flow(patient, params, minutes, kill_sensitive, kill_resistant):
         patient.log_resistant[k] = r if r >= cell else EXTINCT
 
 
-@njit(cache=True)
+@compiled
 def _set_safe_until(patient, params):
     """Until when the burden cannot be lethal, even if nothing were given: no need to look."""
     largest = EXTINCT
@@ -115,7 +114,7 @@ def _set_safe_until(patient, params):
     patient.safe_until = patient.grown_until + int(days * MINUTES_PER_DAY)
 
 
-@njit(cache=True)
+@compiled
 def grow(patient, params, minute):
     """Let the disease go on to `minute`: under the drug as long as it lasts, then without."""
     start = patient.grown_until
@@ -131,13 +130,13 @@ def grow(patient, params, minute):
     _set_safe_until(patient, params)
 
 
-@njit(cache=True)
+@compiled
 def settle(patient, params):
     """Renew what `grow` keeps in mind; to be called after clones were added, removed or cut."""
     _set_safe_until(patient, params)
 
 
-@njit(cache=True)
+@compiled
 def burden_at(patient, params, minute):
     """Share of the patient's lethal burden reached at `minute` ≥ `grown_until`, if all goes on.
 
@@ -170,7 +169,7 @@ def burden_at(patient, params, minute):
     )
 
 
-@njit(cache=True)
+@compiled
 def tumour_death_minute(patient, params, until):
     """The minute ≤ `until` at which the burden becomes lethal, `NEVER` if it does not.
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.patient import MINUTES_PER_DAY, SEGMENTS
 
 LEFT_SEGMENTS = 4
@@ -23,7 +22,7 @@ LEFT_MASK = (1 << LEFT_SEGMENTS) - 1
 RIGHT_MASK = ALL_SEGMENTS ^ LEFT_MASK
 
 
-@njit(cache=True)
+@compiled
 def count_segments(mask):
     """How many segments a bit mask holds."""
     n = 0
@@ -32,7 +31,7 @@ def count_segments(mask):
     return n
 
 
-@njit(cache=True)
+@compiled
 def fade_injury(patient, params, minute):
     """Recovery of both injuries up to `minute`."""
     days = (minute - patient.injury_updated) / MINUTES_PER_DAY
@@ -45,7 +44,7 @@ def fade_injury(patient, params, minute):
     patient.injury_updated = minute
 
 
-@njit(cache=True)
+@compiled
 def add_injury(patient, params, regimen, minute):
     """One cycle's dose of injury, bevacizumab protecting against the sinusoidal one."""
     fade_injury(patient, params, minute)
@@ -60,7 +59,7 @@ def add_injury(patient, params, regimen, minute):
         patient.steatohepatitis_dose += irinotecan * patient.steatohepatitis_susceptibility
 
 
-@njit(cache=True)
+@compiled
 def regrow(patient, params, minute):
     """Bring the segments' scales to `minute`."""
     days = (minute - patient.liver_updated) / MINUTES_PER_DAY
@@ -76,7 +75,7 @@ def regrow(patient, params, minute):
     patient.right_scale = patient.right_target + (patient.right_scale - patient.right_target) * left
 
 
-@njit(cache=True)
+@compiled
 def segment_volume(patient, segment):
     """Functional volume (mL) of one segment now, 0 if it was removed."""
     if (patient.removed_segments >> segment) & 1:
@@ -85,7 +84,7 @@ def segment_volume(patient, segment):
     return patient.segment_ml[segment] * scale
 
 
-@njit(cache=True)
+@compiled
 def remnant_ml(patient, removed):
     """Functional volume (mL) left if the segments of the mask `removed` were taken now."""
     total = 0.0
@@ -95,7 +94,7 @@ def remnant_ml(patient, removed):
     return total
 
 
-@njit(cache=True)
+@compiled
 def remnant_after_embolisation_ml(patient, params, removed):
     """What `remnant_ml` may be expected to become by growth after portal vein embolisation."""
     expected = 1.0 + params.embolisation_hypertrophy
@@ -106,7 +105,7 @@ def remnant_after_embolisation_ml(patient, params, removed):
     return total * expected
 
 
-@njit(cache=True)
+@compiled
 def embolise_right(patient, params, minute):
     """Right portal vein embolised: from now the left grows and the right shrinks."""
     regrow(patient, params, minute)
@@ -115,7 +114,7 @@ def embolise_right(patient, params, minute):
     patient.right_target = patient.right_scale * (1.0 - params.embolisation_atrophy)
 
 
-@njit(cache=True)
+@compiled
 def take_segments(patient, params, removed, minute):
     """Remove the segments of a mask; what stays regrows towards a share of the first volume."""
     regrow(patient, params, minute)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from crlm_sim import streams
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import other_cause_minute
 from crlm_sim.disease.growth import EXTINCT, log_volume_of, settle
 from crlm_sim.disease.liver import LEFT_SEGMENTS
@@ -36,13 +35,13 @@ from crlm_sim.disease.patient import (
 )
 
 
-@njit(cache=True)
+@compiled
 def logistic(x):
     """1 / (1 + e^−x)."""
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@njit(cache=True)
+@compiled
 def _draw_person(p, m):
     u, v = streams.uniform_pair(p, streams.AGE, 0)
     p.sex = FEMALE if v < m.female_share else MALE
@@ -69,7 +68,7 @@ def _draw_person(p, m):
     )
 
 
-@njit(cache=True)
+@compiled
 def _draw_primary(p, m):
     u, v = streams.uniform_pair(p, streams.PRIMARY, 0)
     if u < m.rectum_share:
@@ -96,7 +95,7 @@ def _draw_primary(p, m):
     p.msi_high = v < msi
 
 
-@njit(cache=True)
+@compiled
 def _draw_liver(p, m):
     total = 0.0
     for pair in range(SEGMENTS // 2):
@@ -124,7 +123,7 @@ def _draw_liver(p, m):
     p.hypertrophy_factor = math.exp(m.hypertrophy_sd * z0)
 
 
-@njit(cache=True)
+@compiled
 def _draw_biology(p, m):
     z_growth, z_sensitive = streams.normal_pair(p, streams.BIOLOGY, 0)
     correlation = m.growth_sensitivity_correlation
@@ -152,7 +151,7 @@ def _draw_biology(p, m):
     p.log_lethal_elsewhere_ml = math.log(m.lethal_elsewhere_ml) + m.lethal_burden_sd * z_elsewhere
 
 
-@njit(cache=True)
+@compiled
 def _add_clone(p, m, site, log_ml):
     k = p.clones
     p.site[k] = site
@@ -164,7 +163,7 @@ def _add_clone(p, m, site, log_ml):
     p.clones = k + 1
 
 
-@njit(cache=True)
+@compiled
 def _segment(p, u):
     """The segment where a uniform falls, by volume."""
     left = u * p.liver_ml
@@ -175,7 +174,7 @@ def _segment(p, u):
     return SEGMENTS - 1
 
 
-@njit(cache=True)
+@compiled
 def _segment_of_side(p, u, right):
     """As `_segment`, within the left (1–4) or right (5–8) liver."""
     first = LEFT_SEGMENTS if right else 0
@@ -190,7 +189,7 @@ def _segment_of_side(p, u, right):
     return first + LEFT_SEGMENTS - 1
 
 
-@njit(cache=True)
+@compiled
 def _place_traits(p, m, k):
     u, v = streams.uniform_pair(p, streams.LESION_DEPTH, k)
     p.deep[k] = u < m.deep_share
@@ -198,7 +197,7 @@ def _place_traits(p, m, k):
     p.near_duct[k] = v > 1.0 - m.near_duct_share
 
 
-@njit(cache=True)
+@compiled
 def _draw_liver_lesions(p, m):
     u, v = streams.uniform_pair(p, streams.BURDEN, 0)
     p.diffuse = u < m.diffuse_share
@@ -208,7 +207,7 @@ def _draw_liver_lesions(p, m):
     else:
         p.lesions = 1 + int(math.log(v) / math.log(1.0 - m.lesion_stop_probability))
         p.lesions = min(p.lesions, int(m.lesions_most))
-    z_size, z_spread = streams.normal_pair(p, streams.BURDEN, 1)
+    z_size, _z_spread = streams.normal_pair(p, streams.BURDEN, 1)
     log_largest = math.log(m.largest_lesion_mm) + m.largest_lesion_sd * z_size
     log_largest += m.largest_lesion_per_log_number * math.log(p.lesions)
     log_most = math.log(m.largest_lesion_most_mm)
@@ -233,7 +232,7 @@ def _draw_liver_lesions(p, m):
     p.bilobar = left_seen and right_seen
 
 
-@njit(cache=True)
+@compiled
 def _draw_extrahepatic(p, m):
     p.extrahepatic = 0
     worse = m.extrahepatic_diffuse_log_odds if p.diffuse else 0.0
@@ -251,14 +250,14 @@ def _draw_extrahepatic(p, m):
                 _add_clone(p, m, site, log_volume_of(max(size, m.smallest_overt_mm)))
 
 
-@njit(cache=True)
+@compiled
 def _draw_cea(p, m):
     z, _ = streams.normal_pair(p, streams.CEA, 0)
     log_burden = math.log(p.lesions) + 3.0 * math.log(p.largest_mm / m.largest_lesion_mm)
     p.cea_ng_ml = math.exp(m.cea_log_median + m.cea_per_log_burden * log_burden + m.cea_sd * z)
 
 
-@njit(cache=True)
+@compiled
 def _draw_occult(p, m):
     u, v = streams.uniform_pair(p, streams.OCCULT_COUNT, 0)
     log_mean = (
@@ -298,7 +297,7 @@ def _draw_occult(p, m):
         _add_clone(p, m, site, m.occult_log_smallest_ml + span * size)
 
 
-@njit(cache=True)
+@compiled
 def _fong_score(p, m):
     """Fong's clinical risk score (Ann Surg 1999); synchronous disease scores the interval."""
     return (
@@ -310,7 +309,7 @@ def _fong_score(p, m):
     )
 
 
-@njit(cache=True)
+@compiled
 def begin(patient, params):
     """Draw the patient whose stream fields are set; all other fields must be zero."""
     patient.death_minute = NEVER

@@ -16,7 +16,8 @@ CLONES = 48
 SEGMENTS = 8
 LUNG, PERITONEUM, NODE, PORTAL_NODE = 8, 9, 10, 11
 SITES = 12
-SITE_NAMES = tuple(f"segment {n}" for n in range(1, 9)) + (
+SITE_NAMES = (
+    *(f"segment {n}" for n in range(1, 9)),
     "lung",
     "peritoneum",
     "distant node",
@@ -201,9 +202,7 @@ _CLONES = [
     ("times_done", "i8", (ACTIVITY_KINDS,)),
 ]
 
-PATIENT = np.dtype(
-    _STREAM + _BASELINE + _BIOLOGY + _CLOCKS + _LIVER + _STATE + _OUTCOMES + _CLONES
-)
+PATIENT = np.dtype(_STREAM + _BASELINE + _BIOLOGY + _CLOCKS + _LIVER + _STATE + _OUTCOMES + _CLONES)
 TABLE_COLUMNS = tuple(name for name, *_ in _STREAM + _BASELINE + _OUTCOMES)
 """The columns of the patient table, in order; `policy` is a place in the scenario's list."""
 MINUTE_COLUMNS = tuple(name for name in TABLE_COLUMNS if name.endswith("_minute"))

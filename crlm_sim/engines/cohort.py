@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from crlm_sim.compiled import compiled, compiled_parallel, is_in_cache
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import PATIENT, new_patients
 from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, carry_out, plan
@@ -14,7 +15,7 @@ LOG_ROWS = 512
 """Most activities one patient's log can hold; more is an error, never a silent loss."""
 
 
-@njit(cache=True)
+@compiled
 def live(patient, params, policy, horizon, log):
     """One patient from diagnosis to death or horizon; returns the activities begun."""
     begin(patient, params)
@@ -32,14 +33,12 @@ def live(patient, params, policy, horizon, log):
                 row.start = start
                 row.end = end
             rows += 1
-        going = carry_out(
-            patient, params, policy, kind, activity, start, end, event, horizon
-        )
+        going = carry_out(patient, params, policy, kind, activity, start, end, event, horizon)
         now = end
     return rows
 
 
-@njit(cache=True, parallel=True)
+@compiled_parallel
 def _live_all(patients, params, policy, horizon, log, rows):
     for i in prange(patients.shape[0]):
         rows[i] = live(patients[i], params[0], policy[0], horizon, log[i])
@@ -86,3 +85,8 @@ def simulate(
     if rows.max(initial=0) > LOG_ROWS:
         raise RuntimeError(f"a patient had {rows.max()} activities; the log holds {LOG_ROWS}")
     return log[np.arange(LOG_ROWS)[None, :] < rows[:, None]]
+
+
+def is_compiled() -> bool:
+    """Whether the loop's machine code is in the cache; if not, the first run takes a while."""
+    return is_in_cache("_live_all")

@@ -7,7 +7,6 @@ engine calls them in a loop; the agents engine lets the clock and the services c
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from crlm_sim.care.pathway import (
     PRIMARY_EVENT,
@@ -17,6 +16,7 @@ from crlm_sim.care.pathway import (
     next_activity,
     next_clinical_event,
 )
+from crlm_sim.compiled import compiled
 from crlm_sim.disease.patient import NEVER
 
 ACTIVITY, EVENT, END = 0, 1, 2
@@ -27,7 +27,7 @@ ACTIVITY_LOG = np.dtype(
 """One row for every activity begun; minutes from the patient's diagnosis."""
 
 
-@njit(cache=True)
+@compiled
 def plan(patient, params, policy, now, horizon):
     """(kind, activity, service, start, end, event) of the next thing to happen, from `now` on.
 
@@ -49,7 +49,7 @@ def plan(patient, params, policy, now, horizon):
     return ACTIVITY, activity, service, start, end, 0
 
 
-@njit(cache=True)
+@compiled
 def carry_out(patient, params, policy, kind, activity, start, end, event, horizon):
     """Do what was planned. Returns whether the patient goes on."""
     if kind == EVENT:
@@ -65,7 +65,7 @@ def carry_out(patient, params, policy, kind, activity, start, end, event, horizo
     return True
 
 
-@njit(cache=True)
+@compiled
 def carry_out_and_plan(patient, params, policy, kind, activity, start, end, event, horizon):
     """`carry_out`, and `plan` from its end if the patient goes on: one call from Python.
 

@@ -22,7 +22,11 @@ from crlm_sim import streams
 
 _Z95 = 1.959963984540054
 _GROUPS = ("population.toml", "tumour_and_liver.toml", "clinic.toml")
-_TABLES = (("regimen", "regimens.toml"), ("activity", "activities.toml"), ("service", "services.toml"))
+_TABLES = (
+    ("regimen", "regimens.toml"),
+    ("activity", "activities.toml"),
+    ("service", "services.toml"),
+)
 _LIFE_TABLE = "life_table_uk_2017_19.csv"
 LAWS = ("fixed", "normal", "lognormal", "logitnormal")
 ASSUMPTION = "assumption"

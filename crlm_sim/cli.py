@@ -1,0 +1,283 @@
+"""The command line: results on stdout, progress and messages on stderr, exit codes that mean it.
+
+0 done, 1 a defect of ours, 2 the input is wrong, 3 interrupted. Commands import what they need
+inside themselves, so that `crlm --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from crlm_sim.experiments import Run
+    from crlm_sim.scenario import Scenario
+
+WRONG_INPUT, INTERRUPTED = 2, 3
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Simulate treatment sequencing for synchronous colorectal liver metastases.",
+)
+
+ScenarioFile = Annotated[Path, typer.Argument(help="A scenario file (TOML).", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the scenario; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no messages.")]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option("--policy", metavar="NAME", help="Only this policy of the scenario; repeatable."),
+]
+
+
+@app.command("run")
+def run_command(
+    scenario: ScenarioFile,
+    patients: Annotated[int | None, typer.Option(help="Patients per policy.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, 0 to 4294967295.")] = None,
+    engine: Annotated[str | None, typer.Option(help="cohort or agents.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the cohort engine.")] = None,
+    draws: Annotated[str | None, typer.Option(help="mean, or a number of draws.")] = None,
+    policy: Policies = None,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the run, not yet there.")] = None,
+    patients_table: Annotated[bool, typer.Option(help="Write patients.parquet.")] = False,
+    events: Annotated[bool, typer.Option(help="Write events.parquet (vidigi's columns).")] = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate every policy of a scenario and compare them."""
+    options = {"patients": patients, "seed": seed, "engine": engine, "draws": draws}
+    changes = [f"run.{key}={value}" for key, value in options.items() if value is not None]
+    if threads is not None and threads < 1:
+        _refuse(f"--threads: expected a whole number of 1 or more, got {threads}")
+    loaded = _load(scenario, changes + list(settings or []), policy)
+    done = _simulate(
+        loaded,
+        quiet=quiet,
+        out=out,
+        threads=threads,
+        patients_table=patients_table,
+        events=events,
+        command=" ".join(["crlm", *sys.argv[1:]]),
+    )
+    from crlm_sim.report.terminal import run_text
+
+    _print(done.summary, run_text, json)
+    if done.folder:
+        _write_page(done.folder, quiet)
+
+
+@app.command()
+def trace(
+    scenario: ScenarioFile,
+    patient: Annotated[int, typer.Option(help="Which patient, from 0.")] = 0,
+    draw: Annotated[int, typer.Option(help="Parameter draw; 0 is the values themselves.")] = 0,
+    policy: Policies = None,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """One patient's course under each policy, side by side."""
+    if patient < 0 or draw < 0:
+        _refuse("--patient and --draw: expected a whole number of 0 or more")
+    loaded = _load(scenario, list(settings or []), policy)
+    from crlm_sim.experiments.describe import trace as trace_course
+    from crlm_sim.report.terminal import trace_text
+
+    _print(trace_course(loaded, patient, draw), trace_text, json)
+
+
+@app.command()
+def explain(
+    scenario: ScenarioFile,
+    policy: Policies = None,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """What a scenario uses: activities, decisions, parameters with sources, assumptions."""
+    loaded = _load(scenario, list(settings or []), policy)
+    from crlm_sim.experiments.describe import explain as explain_scenario
+    from crlm_sim.report.terminal import explain_text
+
+    _print(explain_scenario(loaded), explain_text, json)
+
+
+@app.command()
+def check(
+    file: ScenarioFile,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Validate a file without running it."""
+    loaded = _load(file, list(settings or []), None)
+    names = ", ".join(loaded.policy_names)
+    _print(
+        {"file": str(file), "valid": True, "policies": list(loaded.policy_names)},
+        lambda _: f"{file}: no problem found; policies {names}",
+        json,
+    )
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Name of the scenario to start.")]) -> None:
+    """Write a commented scenario to start from."""
+    from crlm_sim.scenario import template
+
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if path.exists():
+        _refuse(f"{path} exists already: choose another name")
+    _write_text(path, template(path.stem.replace("_", " ").replace("-", " ").capitalize()))
+    typer.echo(f"{path} written. Next: crlm run {path}")
+
+
+@app.command()
+def evidence(
+    name: Annotated[str | None, typer.Argument(help="A parameter, or part of its name.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Parameters with value, range and source."""
+    from crlm_sim.experiments.describe import evidence as find
+    from crlm_sim.experiments.describe import nearest_parameters
+    from crlm_sim.report.terminal import evidence_text
+
+    found = find(name)
+    if not found["parameters"]:
+        near = ", ".join(nearest_parameters(name or "")) or "see `crlm evidence` for all"
+        _refuse(f"no parameter is called '{name}'; nearest: {near}")
+    _print(found, evidence_text, json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's page again: one self-contained HTML file."""
+    if not (run / "summary.json").is_file():
+        _refuse(f"{run} is not a run folder: expected summary.json in it")
+    _write_page(run, quiet)
+
+
+def _load(path: Path, settings: list[str], policies: list[str] | None) -> Scenario:
+    """The scenario with its changes; a file that is wrong ends the command with exit code 2."""
+    from crlm_sim.scenario import ScenarioError, load
+
+    try:
+        loaded = load(path, settings)
+    except ScenarioError as error:
+        _refuse(str(error))
+    return _keep_policies(loaded, policies) if policies else loaded
+
+
+def _keep_policies(scenario: Scenario, names: list[str]) -> Scenario:
+    import difflib
+
+    for name in names:
+        if name not in scenario.policy_names:
+            near = difflib.get_close_matches(name, scenario.policy_names, n=1, cutoff=0.0)[0]
+            _refuse(f"--policy: no policy is called '{name}'; did you mean '{near}'?")
+    kept = tuple(policy for policy in scenario.policies if policy.name in names)
+    outcomes = scenario.outcomes
+    if scenario.reference not in names:
+        outcomes = outcomes.model_copy(update={"reference": kept[0].name})
+    return scenario.model_copy(update={"policies": kept, "outcomes": outcomes})
+
+
+def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
+    """Run a scenario with a progress bar on stderr; says so when it must compile first."""
+    if not quiet:
+        typer.echo("loading …", err=True)
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from crlm_sim.engines.cohort import is_compiled
+    from crlm_sim.experiments import run
+
+    if not quiet and not is_compiled():
+        typer.echo("compiling the model, once after installation (under a minute) …", err=True)
+    bar = Progress(
+        TextColumn("simulating"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet,
+    )
+    with bar:
+        task = bar.add_task("simulating")
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        return run(scenario, progress=show, **options)
+
+
+def _write_page(folder: Path, quiet: bool) -> None:
+    """The run's page, or what is missing to write it."""
+    from crlm_sim.report import ReportUnavailable, write_report
+
+    try:
+        page = write_report(folder)
+    except ReportUnavailable as error:
+        if not quiet:
+            typer.echo(f"no page written: {error}", err=True)
+    else:
+        typer.echo(f"page: {page}", err=True)
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(WRONG_INPUT)
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _refuse(f"{path} cannot be written: {error.strerror}")
+
+
+def _print(result: dict[str, Any], as_text: Callable[[dict[str, Any]], str], json: bool) -> None:
+    if json:
+        import json as library
+
+        typer.echo(library.dumps(result, indent=1, allow_nan=False))
+    else:
+        typer.echo(as_text(result))
+
+
+def main() -> None:
+    """The `crlm` command."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        typer.echo(f"{error.strerror or error}{place}; nothing was kept", err=True)
+        sys.exit(WRONG_INPUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""One run of a scenario: simulate all policies over the same patients, tally, keep the results.
+
+A run folder is written under a temporary name and renamed when it is complete, so that a folder
+with the run's name always holds a whole run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crlm_sim import __version__
+from crlm_sim.disease.patient import CAUSES, NEVER
+from crlm_sim.evidence import ACTIVITIES, parameters
+from crlm_sim.experiments.simulate import Block, packed_parameters, simulate_block
+from crlm_sim.experiments.tables import TableWriter
+from crlm_sim.outcomes import Tally, summarise_draws
+from crlm_sim.scenario import Scenario, to_toml
+
+if TYPE_CHECKING:
+    import xarray
+
+Progress = Callable[[int, int], None]
+"""Called with patients simulated so far and in all, over policies, draws and replications."""
+
+BLOCK_PATIENTS = {"cohort": 4096, "agents": 512}
+SWIMMERS = 25
+_MARKS = {
+    "first_liver_resection_minute": "liver resection",
+    "primary_resection_minute": "primary resection",
+    "progression_minute": "progression",
+    "recurrence_minute": "recurrence",
+}
+_RECORDED = ("numpy", "numba", "simpy", "pandas", "xarray", "zarr")
+
+
+class FolderError(OSError):
+    """The folder for a run exists already or cannot be written."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder (None if nothing was kept) and its results."""
+
+    folder: Path | None
+    summary: dict[str, Any]
+    tally: Tally
+
+    def dataset(self) -> xarray.Dataset:
+        """Outcomes, differences, curves and flow as labelled arrays."""
+        return self.tally.dataset(self.summary["reference"], _entries(self.summary))
+
+
+def run(
+    scenario: Scenario,
+    *,
+    out: Path | None = None,
+    keep: bool = True,
+    engine: str | None = None,
+    threads: int | None = None,
+    block_patients: int | None = None,
+    patients_table: bool = False,
+    events: bool = False,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Run:
+    """Simulate a scenario and, if `keep`, write its run folder.
+
+    `out` is the folder (default `runs/NAME-HASH`, replaced if it is there: it is the same run);
+    `engine` and `threads` change nothing but the time it takes. Raises FolderError if `out`
+    exists or cannot be written, before anything is simulated.
+    """
+    engine = engine or scenario.run.engine
+    size = block_patients or BLOCK_PATIENTS[engine]
+    folder = _RunFolder(scenario, out) if keep else None
+    try:
+        started = time.perf_counter()
+        work = _Work(scenario, engine, threads, size, progress)
+        if folder and (patients_table or events):
+            work.tables = _Tables(folder.partial, patients_table, events)
+        pooled = Tally.empty(scenario.policy_names, scenario.horizon_minutes)
+        entries = summarise_draws(_pool(work, pooled), scenario.reference)
+        if work.tables:
+            work.tables.close()
+        seconds = time.perf_counter() - started
+        summary = _summary(scenario, engine, seconds, entries, pooled)
+        summary["run"] = str(folder.path) if folder else None
+        done = Run(folder.path if folder else None, summary, pooled)
+        if folder:
+            _write(folder.partial, scenario, done, command)
+            folder.finish()
+        return done
+    finally:
+        if folder:
+            folder.clean()
+
+
+def draw_numbers(draws: int | str) -> list[int]:
+    """The parameter draws of a setting: 0 for the values themselves, else 1 … n."""
+    return [0] if draws == "mean" else list(range(1, int(draws) + 1))
+
+
+def scenario_hash(scenario: Scenario) -> str:
+    """What identifies a scenario's results: its resolved text and this version of the program."""
+    text = f"{__version__}\n{to_toml(scenario)}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# Simulating --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Work:
+    scenario: Scenario
+    engine: str
+    threads: int | None
+    block_patients: int
+    progress: Progress | None
+    tables: _Tables | None = None
+    done: int = 0
+
+    def tallies(self) -> Iterator[Tally]:
+        """One tally a draw, all policies over the same patients."""
+        run_ = self.scenario.run
+        draws = draw_numbers(run_.draws)
+        total = len(draws) * run_.replications * run_.patients * len(self.scenario.policy_names)
+        for draw in draws:
+            params = packed_parameters(self.scenario, draw)
+            tally = Tally.empty(self.scenario.policy_names, self.scenario.horizon_minutes)
+            for replicate in range(run_.replications):
+                for first in range(0, run_.patients, self.block_patients):
+                    blocks = self._block(first, params, draw, replicate, tally, total)
+                    if self.tables:
+                        self.tables.add(blocks, self.scenario.policy_names, draw, replicate)
+            yield tally
+
+    def _block(
+        self, first: int, params: np.ndarray, draw: int, replicate: int, tally: Tally, total: int
+    ) -> list[Block]:
+        size = min(self.block_patients, self.scenario.run.patients - first)
+        blocks = []
+        for place, policy in enumerate(self.scenario.policy_names):
+            block = simulate_block(
+                self.scenario,
+                policy,
+                first,
+                size,
+                params=params,
+                draw=draw,
+                replicate=replicate,
+                engine=self.engine,
+                threads=self.threads,
+                keep_log=self.tables is not None and self.tables.events,
+            )
+            tally.add(place, block.patients)
+            if self.tables:
+                blocks.append(block)
+            self.done += size
+            if self.progress:
+                self.progress(self.done, total)
+        return blocks
+
+
+def _pool(work: _Work, pooled: Tally) -> Iterator[Tally]:
+    for tally in work.tallies():
+        pooled.merge(tally)
+        yield tally
+
+
+class _Tables:
+    """The patient and event tables, written block by block."""
+
+    def __init__(self, folder: Path, patients: bool, events: bool) -> None:
+        self.events = events
+        self._patients = TableWriter(folder / "patients.parquet") if patients else None
+        self._events = TableWriter(folder / "events.parquet") if events else None
+
+    def add(self, blocks: list[Block], policies: Sequence[str], draw: int, replicate: int) -> None:
+        from crlm_sim.outcomes.tables import event_frame, patient_frame
+
+        number = replicate if draw == 0 else draw
+        if self._patients:
+            frames = [
+                patient_frame(block.patients, name)
+                for name, block in zip(policies, blocks, strict=True)
+            ]
+            self._patients.add(frames, ["patient", "policy"])
+        if self._events:
+            frames = [
+                event_frame(block.log, name, number, block.patients, block.arrivals)
+                for name, block in zip(policies, blocks, strict=True)
+                if block.log is not None
+            ]
+            self._events.add(frames, ["entity_id", "policy"])
+
+    def close(self) -> None:
+        for writer in (self._patients, self._events):
+            if writer:
+                writer.close()
+
+
+# Keeping -----------------------------------------------------------------------------------------
+
+
+class _RunFolder:
+    """The folder of a run: a temporary one beside it until everything is written."""
+
+    def __init__(self, scenario: Scenario, out: Path | None) -> None:
+        self._replace = out is None
+        name = f"{scenario.name}-{scenario_hash(scenario)[:8]}"
+        self.path = Path("runs") / name if out is None else out
+        if out is not None and out.exists():
+            raise FolderError(f"{out} exists already: name a folder that does not")
+        self.partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        try:
+            self.partial.mkdir(parents=True)
+        except OSError as error:
+            raise FolderError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def finish(self) -> None:
+        if self._replace and self.path.exists():
+            old = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+            self.path.rename(old)
+            self.partial.rename(self.path)
+            shutil.rmtree(old)
+        else:
+            self.partial.rename(self.path)
+
+    def clean(self) -> None:
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _entries(summary: dict[str, Any]) -> Any:
+    return {"policies": summary["policies"], "differences": summary["differences"]}
+
+
+def _summary(
+    scenario: Scenario, engine: str, seconds: float, entries: dict[str, Any], pooled: Tally
+) -> dict[str, Any]:
+    return {
+        "title": scenario.title,
+        "description": scenario.description,
+        "name": scenario.name,
+        "version": __version__,
+        "seed": scenario.run.seed,
+        "engine": engine,
+        "patients": scenario.run.patients,
+        "draws": scenario.run.draws,
+        "replications": scenario.run.replications,
+        "seconds": round(seconds, 3),
+        "horizon_years": scenario.horizon_minutes / 525_960,
+        "reference": scenario.reference,
+        "labels": {policy.name: policy.label or policy.name for policy in scenario.policies},
+        **entries,
+        "flow": pooled.flow(),
+    }
+
+
+def _write(folder: Path, scenario: Scenario, done: Run, command: str) -> None:
+    (folder / "scenario.toml").write_text(to_toml(scenario), encoding="utf-8")
+    summary = done.summary | {"swimmer": _swimmers(scenario)}
+    text = json.dumps(summary, indent=1, allow_nan=False)
+    (folder / "summary.json").write_text(text, encoding="utf-8")
+    provenance = json.dumps(_provenance(scenario, done, command), indent=1)
+    (folder / "provenance.json").write_text(provenance, encoding="utf-8")
+    done.dataset().to_zarr(folder / "results.zarr", consolidated=False)
+
+
+def _provenance(scenario: Scenario, done: Run, command: str) -> dict[str, Any]:
+    """What another machine needs to make the same run again; no user, host or path of this one."""
+    numbers = repr([(p.name, p.value, p.lower, p.upper) for p in parameters().values()])
+    return {
+        "program": f"crlm_sim {__version__}",
+        "command": command,
+        "seed": scenario.run.seed,
+        "scenario_sha256": scenario_hash(scenario),
+        "parameters_sha256": hashlib.sha256(numbers.encode()).hexdigest(),
+        "engine": done.summary["engine"],
+        "seconds": done.summary["seconds"],
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "libraries": {name: metadata.version(name) for name in _RECORDED},
+    }
+
+
+def _swimmers(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
+    """The courses of the first patients under each policy, for a swimmer plot."""
+    params = packed_parameters(scenario, draw_numbers(scenario.run.draws)[0])
+    size = min(SWIMMERS, scenario.run.patients)
+    found = {}
+    for policy in scenario.policy_names:
+        draw = draw_numbers(scenario.run.draws)[0]
+        block = simulate_block(
+            scenario, policy, 0, size, params=params, draw=draw, keep_log=True, threads=1
+        )
+        assert block.log is not None
+        found[policy] = [
+            _swimmer(patient, block.log[block.log["patient"] == patient["patient"]])
+            for patient in block.patients
+        ]
+    return found
+
+
+def _swimmer(patient: np.void, log: np.ndarray) -> dict[str, Any]:
+    cause = CAUSES[patient["cause_of_death"]]
+    segments = [
+        [ACTIVITIES[row["activity"]], row["start"] / 1440, row["end"] / 1440] for row in log
+    ]
+    marks = [
+        [label, float(patient[field] / 1440)]
+        for field, label in _MARKS.items()
+        if patient[field] != NEVER
+    ]
+    return {
+        "patient": int(patient["patient"]),
+        "end_day": float(patient["end_minute"] / 1440),
+        "end": "alive" if cause == "alive" else f"dead of {cause}",
+        "segments": segments,
+        "marks": marks,
+    }

@@ -1,0 +1,144 @@
+"""From a scenario to lived patients: a block under a policy, or one patient step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crlm_sim.disease.patient import NEVER, SITE_NAMES
+from crlm_sim.engines import agents, cohort
+from crlm_sim.engines.arrivals import arrival_minutes
+from crlm_sim.engines.steps import ACTIVITY, EVENT, carry_out, plan
+from crlm_sim.evidence import ACTIVITIES, pack
+from crlm_sim.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lived patients (dtype PATIENT), when they were diagnosed, and their activity log if kept."""
+
+    patients: np.ndarray
+    arrivals: np.ndarray
+    log: np.ndarray | None
+
+
+def packed_parameters(scenario: Scenario, draw: int) -> np.ndarray:
+    """The parameter record of one draw (0: the values themselves) for a scenario."""
+    return pack(scenario.run.seed, draw, scenario.changes)
+
+
+def simulate_block(
+    scenario: Scenario,
+    policy: str,
+    first: int,
+    size: int,
+    *,
+    params: np.ndarray,
+    draw: int = 0,
+    replicate: int = 0,
+    engine: str = "cohort",
+    threads: int | None = None,
+    keep_log: bool = False,
+) -> Block:
+    """Patients `first` … `first + size − 1` of a scenario under one policy."""
+    place = scenario.policy_names.index(policy)
+    patients = cohort.blank_patients(first, size, scenario.run.seed, draw, replicate, place)
+    packed = scenario.packed_policy(policy)
+    horizon = scenario.horizon_minutes
+    arrivals = arrival_minutes(patients, scenario.run.arrivals_per_year)
+    if engine == "agents":
+        log = agents.simulate(patients, params, packed, horizon, arrivals, keep_log)
+    else:
+        log = cohort.simulate(patients, params, packed, horizon, threads, keep_log)
+    return Block(patients, arrivals, log)
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One thing that happened to a patient, and what was seen of the tumour at that moment."""
+
+    day: float
+    what: str
+    until_day: float
+    lesions: tuple[str, ...]
+    note: str
+
+
+def _lesions_seen(patient: np.void) -> tuple[str, ...]:
+    seen = []
+    for k in range(int(patient["clones"])):
+        if patient["diameter_mm"][k] > 0.0:
+            place = SITE_NAMES[patient["site"][k]]
+            seen.append(f"{place} {patient['diameter_mm'][k]:.0f} mm")
+    return tuple(seen)
+
+
+def _changes(before: dict[str, int], patient: np.void) -> str:
+    said = {
+        "progression_minute": "progression",
+        "recurrence_minute": "recurrence",
+        "cleared_minute": "free of seen disease",
+    }
+    news = [word for field, word in said.items() if before[field] != patient[field]]
+    flags = {
+        "major_complication": "major complication",
+        "liver_failure": "liver failure",
+        "margin_positive": "positive margin",
+        "severe_toxicity": "severe toxicity",
+        "objective_response": "response",
+    }
+    news += [word for field, word in flags.items() if patient[field] > before[field]]
+    if patient["line"] > before["line"]:
+        news.append(f"line {patient['line']}")
+    return ", ".join(news)
+
+
+_WATCHED = (
+    "progression_minute",
+    "recurrence_minute",
+    "cleared_minute",
+    "major_complication",
+    "liver_failure",
+    "margin_positive",
+    "severe_toxicity",
+    "objective_response",
+    "line",
+)
+
+
+def trace_patient(
+    scenario: Scenario, policy: str, number: int, *, draw: int = 0, replicate: int = 0
+) -> tuple[np.void, list[TraceStep]]:
+    """One patient's record and course under one policy, by the engines' own steps.
+
+    Lesions are listed after each scan, as measured.
+    """
+    from crlm_sim.disease.onset import begin
+
+    params = packed_parameters(scenario, draw)[0]
+    packed = scenario.packed_policy(policy)[0]
+    horizon = scenario.horizon_minutes
+    patient = cohort.blank_patients(number, 1, scenario.run.seed, draw, replicate)[0]
+    begin(patient, params)
+    steps: list[TraceStep] = []
+    now, going = 0, True
+    while going:
+        kind, activity, _, start, end, event = plan(patient, params, packed, now, horizon)
+        before = {field: int(patient[field]) for field in _WATCHED}
+        scans = int(patient["scans"])
+        going = carry_out(patient, params, packed, kind, activity, start, end, event, horizon)
+        what = ACTIVITIES[activity].replace("_", " ")
+        if kind == EVENT:
+            what = "acute complication of the primary"
+        if kind == ACTIVITY or (kind == EVENT and going):
+            lesions = _lesions_seen(patient) if patient["scans"] > scans else ()
+            note = _changes(before, patient)
+            steps.append(TraceStep(start / 1440, what, end / 1440, lesions, note))
+        now = end
+    return patient, steps
+
+
+def never_to_none(minute: int) -> float | None:
+    """A minute as days, None if it did not happen."""
+    return None if minute == NEVER else minute / 1440

@@ -1,0 +1,239 @@
+"""What commands print: results as text tables for a terminal."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crlm_sim.outcomes import OUTCOMES
+
+_SHOWN = (
+    "os_median_months",
+    "os_1y",
+    "os_3y",
+    "os_5y",
+    "rmst_5y_months",
+    "pfs_median_months",
+    "dfs_3y",
+    "resectable_at_diagnosis",
+    "resected",
+    "converted",
+    "sequence_completed",
+    "objective_response",
+    "major_complication",
+    "mortality_90d",
+    "cured",
+    "cycles",
+    "theatre_minutes",
+    "bed_days",
+)
+_NARROWEST, _WIDEST = 80, 160
+
+
+def _render(parts: Iterable[Any]) -> str:
+    width = min(max(shutil.get_terminal_size((120, 24)).columns, _NARROWEST), _WIDEST)
+    console = Console(file=io.StringIO(), width=width, highlight=False, color_system=None)
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text.rstrip("\n")
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(Text(column), overflow="fold", justify="left" if place == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "proportion":
+        return f"{100 * value:.1f} %"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}"
+
+
+def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> str:
+    estimate = entry["estimate"]
+    if estimate is None:
+        return "—"
+    sign = "+" if signed and estimate > 0 else ""
+    text = sign + _number(estimate, unit)
+    if entry["lower"] is not None and entry["upper"] is not None:
+        text += f" ({_number(entry['lower'], unit)} to {_number(entry['upper'], unit)})"
+    return text
+
+
+def run_text(summary: dict[str, Any]) -> str:
+    """The table of a run: outcomes by policy, and paired differences from the reference."""
+    policies = list(summary["policies"])
+    labels = [summary["labels"][name] for name in policies]
+    chosen = [outcome for outcome in OUTCOMES if outcome.name in _SHOWN]
+    levels = [
+        [o.label, *(_with_interval(summary["policies"][p][o.name], _unit(o)) for p in policies)]
+        for o in chosen
+    ]
+    title = f"{summary['title']}: {summary['patients']:,} patients a policy, seed {summary['seed']}"
+    parts: list[Any] = [_table(title, ["outcome", *labels], levels)]
+    others = [name for name in policies if name in summary["differences"]]
+    if others:
+        rows = [
+            [
+                o.label,
+                *(
+                    _with_interval(summary["differences"][p][o.name], _unit(o), signed=True)
+                    for p in others
+                ),
+            ]
+            for o in chosen
+        ]
+        reference = summary["labels"][summary["reference"]]
+        columns = ["difference", *(summary["labels"][name] for name in others)]
+        parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
+    parts += ["", *_how_uncertain(summary)]
+    return _render(parts)
+
+
+def _unit(outcome: Any) -> str:
+    return "proportion" if outcome.kind in ("proportion", "survival") else outcome.unit
+
+
+def _how_uncertain(summary: dict[str, Any]) -> list[str]:
+    if summary["draws"] == "mean":
+        kind = "In brackets: 95 % intervals of simulation error only; parameters are held at their "
+        kind += "values. Use --draws N to see parameter uncertainty."
+    else:
+        kind = f"In brackets: 95 % intervals of parameter uncertainty over {summary['draws']} "
+        kind += "draws; the JSON and the report give simulation error apart."
+    return [
+        kind,
+        "Parameters are published figures and assumptions, not yet a calibrated posterior.",
+        f"{summary['seconds']:.1f} s with the {summary['engine']} engine."
+        + (f" Run kept in {summary['run']}" if summary["run"] else ""),
+    ]
+
+
+def trace_text(result: dict[str, Any]) -> str:
+    """One patient's courses, a column a policy."""
+    person = result["person"]
+    policies = list(result["policies"])
+    head = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in person.items())
+    columns = [_course(result["policies"][name]) for name in policies]
+    longest = max(len(column) for column in columns)
+    rows = [[column[n] if n < len(column) else "" for column in columns] for n in range(longest)]
+    table = Table(show_lines=False)
+    for name in policies:
+        table.add_column(Text(name), overflow="fold", ratio=1)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return _render([head, "", table])
+
+
+def _course(course: dict[str, Any]) -> list[str]:
+    lines = []
+    for step in course["steps"]:
+        line = f"day {step['day']:.0f} {step['what']}"
+        if step["lesions"]:
+            line += ": " + ", ".join(step["lesions"])
+        elif step["what"] in ("ct scan", "surveillance visit"):
+            line += ": nothing seen"
+        if step["note"]:
+            line += f" [{step['note']}]"
+        lines.append(line)
+    end = "alive" if course["end"] == "alive" else f"dead, {course['end']}"
+    cured = ", no viable clone left" if course["cured"] else ""
+    return [*_fold_cycles(lines), f"day {course['end_day']:.0f} {end}{cured}"]
+
+
+def _fold_cycles(lines: list[str]) -> list[str]:
+    """Runs of chemotherapy cycles as one line."""
+    folded: list[str] = []
+    count = 0
+    for line in lines:
+        if line.endswith("chemotherapy cycle"):
+            count += 1
+            if count > 1:
+                first = folded[-1].split(" chemotherapy")[0]
+                folded[-1] = f"{first} chemotherapy, {count} cycles to {line.split(' chem')[0]}"
+                continue
+        else:
+            count = 0
+        folded.append(line)
+    return folded
+
+
+def explain_text(result: dict[str, Any]) -> str:
+    """Activities, decisions, policies and parameters of a scenario."""
+    activities = [
+        [
+            row["activity"].replace("_", " "),
+            row["service"].replace("_", " "),
+            f"{row['lead_days']:g}",
+            f"{row['wait_days']:g}",
+            f"{row['minutes']:g}",
+        ]
+        for row in result["activities"]
+    ]
+    policies = result["policies"]
+    settings = [
+        [key.replace("_", " "), *(_setting(policies[name][key]) for name in policies)]
+        for key in next(iter(policies.values()))
+    ]
+    decisions = [[row["when"], row["then"]] for row in result["decisions"]]
+    head = ["activity", "service", "lead (days)", "mean wait (days)", "minutes"]
+    parts: list[Any] = [
+        result["title"],
+        result["description"],
+        "",
+        _table("Activities", head, activities),
+        "",
+        _table("What the meeting decides", ["when", "then"], decisions),
+        "",
+        _table("Policies", ["setting", *policies], settings),
+        "",
+        _parameter_table(result["parameters"]),
+        "",
+        f"{len(result['parameters'])} parameters, {result['assumptions']} of them assumptions.",
+    ]
+    return _render(parts)
+
+
+def _setting(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def evidence_text(result: dict[str, Any]) -> str:
+    """Parameters with value, interval, unit and source."""
+    return _render([_parameter_table(result["parameters"])])
+
+
+def _parameter_table(parameters: Sequence[dict[str, Any]]) -> Table:
+    rows = [
+        [
+            parameter["name"],
+            _values(parameter["value"]),
+            _range(parameter),
+            parameter["unit"],
+            parameter["source"] + (f" ({parameter['note']})" if parameter["note"] else ""),
+        ]
+        for parameter in parameters
+    ]
+    return _table("Parameters", ["name", "value", "95 %", "unit", "source"], rows)
+
+
+def _values(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _range(parameter: dict[str, Any]) -> str:
+    if not parameter["lower"]:
+        return "fixed"
+    pairs = zip(parameter["lower"], parameter["upper"], strict=True)
+    return ", ".join(f"{low:g} to {high:g}" for low, high in pairs)

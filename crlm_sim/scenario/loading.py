@@ -1,0 +1,239 @@
+"""From TOML to a `Scenario`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from crlm_sim.evidence import SERVICES
+from crlm_sim.scenario.checks import check_policies, check_population
+from crlm_sim.scenario.lines import Path
+from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
+from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
+from crlm_sim.scenario.parameters import all_names, population_names, read_values
+from crlm_sim.scenario.policies import resolve
+from crlm_sim.scenario.reading import SETTING, Source, apply_settings, read, read_file
+
+Part = TypeVar("Part", bound=BaseModel)
+Values = dict[str, tuple[float, ...]]
+
+WAITED_FOR = SERVICES[1:]
+"""Services one can wait for; the first entry of the table is no service at all."""
+_TOP = ("title", "description", "base", "run", "population", "parameters", "policy", "services")
+_TOP_KEYS = (*_TOP, "outcomes")
+_TEXTS = ("title", "description")
+_BASE = "base"
+
+
+def load(path: str | FilePath, settings: Sequence[str] = ()) -> Scenario:
+    """The scenario of a file, with `key=value` settings put over it.
+
+    Raises `ScenarioError` with every problem found.
+    """
+    path = FilePath(path)
+    return _scenario(read_file(path), path.stem, settings)
+
+
+def loads(
+    text: str,
+    name: str = "scenario",
+    settings: Sequence[str] = (),
+    folder: str | FilePath = ".",
+) -> Scenario:
+    """As `load`, from text; a `base` file is sought in `folder`."""
+    return _scenario(read(text, f"{name}.toml", FilePath(folder)), name, settings)
+
+
+def check(path: str | FilePath, settings: Sequence[str] = ()) -> list[Problem]:
+    """Everything wrong with a scenario file; nothing if it can be run."""
+    try:
+        load(path, settings)
+    except ScenarioError as error:
+        return error.problems
+    return []
+
+
+def _scenario(source: Source, name: str, settings: Sequence[str]) -> Scenario:
+    apply_settings(source, settings)
+    resolve(source)
+    texts = {key: source.data[key] for key in _TEXTS if key in source.data}
+    _check_keys(source, (), source.data, _TOP_KEYS)
+    run = _part(source, Run, ("run",))
+    inhabitants = _values(source, "population", population_names())
+    population = _population(source, inhabitants)
+    parameters = _values(source, "parameters", all_names())
+    services = _services(source)
+    policies = [_part(source, Policy, ("policy", key)) for key in source.data.get("policy", {})]
+    outcomes = _part(source, Outcomes, ("outcomes",))
+    _check_together(source, inhabitants, parameters, services)
+    check_policies(source, outcomes.reference if outcomes else None)
+    parts = {
+        "name": name,
+        "run": run,
+        "population": population,
+        "parameters": parameters,
+        "policies": tuple(policies),
+        "services": services,
+        "outcomes": outcomes,
+    }
+    _check_texts(source, texts)
+    if source.problems:
+        raise ScenarioError(_in_order(source.problems))
+    return Scenario.model_validate({**parts, **texts})
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Each problem once, in the order of the file; settings last."""
+    once = {(p.file, p.line, p.start, p.text): p for p in problems}
+    settings = [p for p in once.values() if p.file.startswith(SETTING)]
+    files = [p for p in once.values() if not p.file.startswith(SETTING)]
+    return sorted(files, key=lambda p: (p.file, p.line or 0)) + settings
+
+
+def _part(source: Source, model: type[Part], path: Path) -> Part | None:
+    """One section as its model, or None with the problems noted."""
+    data = _section(source, path)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        _note_errors(source, error, path, tuple(model.model_fields))
+        return None
+
+
+def _section(source: Source, path: Path) -> dict[str, Any]:
+    """A section's raw values; nothing, with the problem noted, if it is not a section."""
+    data: Any = source.data
+    for key in path:
+        data = data.get(key, {})
+    if isinstance(data, dict):
+        return data
+    name = ".".join(str(key) for key in path)
+    source.wrong(path, f"must be a section (got {shown(data)})", f"write [{name}]")
+    return {}
+
+
+def _note_errors(
+    source: Source, error: ValidationError, path: Path, known: tuple[str, ...]
+) -> None:
+    for entry in error.errors():
+        where = (*path, *entry["loc"])
+        cause = entry.get("ctx", {}).get("error")
+        if entry["type"] == "extra_forbidden":
+            _unknown_key(source, where, known)
+        elif isinstance(cause, Wrong):
+            source.wrong(where, str(cause), cause.suggestion)
+        else:
+            source.wrong(where, f"{entry['msg']} (got {shown(entry['input'])})")
+
+
+def _unknown_key(source: Source, path: Path, known: Sequence[str]) -> None:
+    *section, key = (str(part) for part in path)
+    heading = f"[{'.'.join(section)}]" if section else "the scenario"
+    if section[:1] == ["policy"]:
+        heading = f"[[policy]] '{section[1]}'"
+    hint = _belongs(key) or nearest(key, known)
+    source.report(path, f"unknown key '{key}' in {heading}", hint, key=True)
+
+
+def _belongs(key: str) -> str:
+    """Where a key belongs that stands in the wrong section."""
+    if key in Run.model_fields:
+        return "move it to [run]"
+    if key in Policy.model_fields and key not in ("name", "label"):
+        return "move it to a [[policy]]"
+    if key in Outcomes.model_fields:
+        return "move it to [outcomes]"
+    if key in population_names():
+        return "move it to [population]"
+    return ""
+
+
+def _check_keys(source: Source, path: Path, data: dict[str, Any], known: Sequence[str]) -> None:
+    for key in data:
+        if key not in known:
+            _unknown_key(source, (*path, key), known)
+
+
+def _check_texts(source: Source, texts: dict[str, Any]) -> None:
+    """Title and description."""
+    for key, value in texts.items():
+        if not isinstance(value, str) or (key == "title" and not value.strip()):
+            source.wrong((key,), f"must be a text in quotes (got {shown(value)})")
+    if source.is_missing("title"):
+        source.report((), "title: missing", 'add title = "what the scenario asks" at the top')
+
+
+# Parameters -------------------------------------------------------------------------------------
+
+
+def _population(source: Source, values: Values) -> Population | None:
+    data = source.data.get("population", {})
+    base = {_BASE: data[_BASE]} if isinstance(data, dict) and _BASE in data else {}
+    try:
+        return Population.model_validate({**base, "parameters": values})
+    except ValidationError as error:
+        _note_errors(source, error, ("population",), (_BASE,))
+        return None
+
+
+def _values(source: Source, section: str, known: Sequence[str]) -> Values:
+    """The parameters a section sets; those that cannot be used are noted and left out."""
+    found: Values = {}
+    for name, value in _section(source, (section,)).items():
+        path = (section, name)
+        if section == "population" and name == _BASE:
+            continue
+        if name not in known:
+            _unknown_parameter(source, path, known)
+            continue
+        try:
+            found[name] = read_values(name, value)
+        except Wrong as error:
+            source.wrong(path, str(error), error.suggestion)
+    return found
+
+
+def _unknown_parameter(source: Source, path: tuple[str, str], known: Sequence[str]) -> None:
+    section, name = path
+    if name in all_names():
+        text = f"'{name}' does not describe the population"
+        source.report(path, text, "move it to [parameters]", key=True)
+    else:
+        hint = nearest(name, known)
+        hint = hint if hint.startswith("did") else "`crlm evidence` lists all parameters"
+        source.report(path, f"unknown parameter '{name}' in [{section}]", hint, key=True)
+
+
+def _services(source: Source) -> dict[str, Service]:
+    found = {}
+    for name in _section(source, ("services",)):
+        path = ("services", name)
+        if name not in WAITED_FOR:
+            _unknown_key(source, path, WAITED_FOR)
+            continue
+        service = _part(source, Service, path)
+        if service is not None:
+            found[name] = service
+    return found
+
+
+def _check_together(
+    source: Source, inside: Values, parameters: Values, services: dict[str, Service]
+) -> None:
+    """What two sections say about one parameter, and whether anyone can live in the population."""
+    for name in parameters:
+        if name in inside:
+            text = f"'{name}' is set in [population] too"
+            source.report(("parameters", name), text, "keep one of them", key=True)
+    for name, service in services.items():
+        for key, column in (("wait", "wait_days"), ("wait_cv", "wait_cv")):
+            if getattr(service, key) is not None and f"{name}.{column}" in parameters:
+                text = f"[services.{name}] sets this too, as {key}"
+                path = ("parameters", f"{name}.{column}")
+                source.report(path, text, "keep one of them", key=True)
+    paths = {name: ("parameters", name) for name in parameters}
+    paths |= {name: ("population", name) for name in inside}
+    check_population(source, {**parameters, **inside}, paths)

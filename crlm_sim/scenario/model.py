@@ -1,0 +1,358 @@
+"""A scenario as the rest of the program sees it: checked, complete and immutable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from crlm_sim.care.policy import NO_REGIMEN, POLICY, SEQUENCES, TIMINGS
+from crlm_sim.evidence import REGIMENS
+from crlm_sim.scenario import quantities
+from crlm_sim.scenario.messages import Wrong, nearest, shown
+
+NO_DRUGS = "none"
+DRUGS = (NO_DRUGS, *REGIMENS)
+ENGINES = ("cohort", "agents")
+MEAN: Final = "mean"
+POPULATIONS = ("unselected",)
+MOST_PATIENTS = 2**31
+SEEDS = 2**32
+MOST_CYCLES = 24
+MOST_LINES = len(("first", "second", "third"))
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def _choice(known: tuple[str, ...]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in known:
+            return value
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        listed = ", ".join(f"'{name}'" for name in known)
+        form = "one of " if len(known) > 1 else ""
+        raise Wrong(f"must be {form}{listed} (got {shown(value)})", hint)
+
+    return read
+
+
+def _drug(value: object) -> str:
+    if isinstance(value, str) and value in DRUGS:
+        return value
+    hint = nearest(value, DRUGS) if isinstance(value, str) else f"such as '{REGIMENS[0]}'"
+    raise Wrong(f"unknown regimen {shown(value)}", hint)
+
+
+def _whole_within(least: int, most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = quantities.whole(value)
+        if number < least:
+            text = "must not be negative" if least == 0 else f"must be at least {least}"
+            raise Wrong(f"{text} (got {shown(value)})")
+        if number > most:
+            raise Wrong(f"must be at most {most} (got {shown(value)})")
+        return number
+
+    return read
+
+
+def _patients(value: object) -> int:
+    if quantities.whole(value) == 0:
+        raise Wrong("the population is empty: ask for at least 1 patient (got 0)")
+    return _whole_within(1, MOST_PATIENTS)(value)
+
+
+def _draws(value: object) -> int | str:
+    if value == MEAN:
+        return MEAN
+    if value == "posterior":
+        raise Wrong(
+            "this version ships no posterior to draw from yet",
+            f"use '{MEAN}', or a number of draws from the published uncertainty",
+        )
+    if isinstance(value, str):
+        raise Wrong(f"must be '{MEAN}' or a whole number (got {shown(value)})", f"use '{MEAN}'")
+    return _whole_within(1, MOST_PATIENTS)(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Wrong(f"must be true or false, without quotes (got {shown(value)})")
+
+
+def _words(value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise Wrong(f"must be a text in quotes (got {shown(value)})")
+
+
+def _any_words(value: object) -> str:
+    return "" if isinstance(value, str) and not value.strip() else _words(value)
+
+
+def policy_name(value: object) -> str:
+    """A policy's name, fit for file and column names."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    example = (
+        re.sub(r"[^a-z0-9]+", "_", value.casefold()).strip("_") if isinstance(value, str) else ""
+    )
+    hint = f"such as '{example}'" if _NAME.fullmatch(example) else "such as 'liver_first'"
+    raise Wrong(
+        f"must be lower-case words joined by underscores (got {shown(value)})",
+        f"{hint}; `label` is free text",
+    )
+
+
+def _range(least: int, most: int) -> list[Any]:
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return [BeforeValidator(_whole_within(least, most)), WithJsonSchema(schema)]
+
+
+def _write_days(length: float | None) -> str | None:
+    return None if length is None else quantities.write_days(length)
+
+
+_DURATION = WithJsonSchema({"type": "string", "pattern": quantities.DURATION_PATTERN})
+_WRITE_DURATION = PlainSerializer(_write_days, when_used="json")
+_SHARE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": quantities.PERCENT_PATTERN},
+        ]
+    }
+)
+_NOT_NEGATIVE = WithJsonSchema({"type": "number", "minimum": 0})
+
+Days = Annotated[float, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
+Interval = Annotated[float, BeforeValidator(quantities.interval), _WRITE_DURATION, _DURATION]
+SomeDays = Annotated[float | None, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
+Share = Annotated[float, BeforeValidator(quantities.share), _SHARE]
+NotNegative = Annotated[float, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
+SomeNotNegative = Annotated[float | None, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
+Words = Annotated[str, BeforeValidator(_words)]
+AnyWords = Annotated[str, BeforeValidator(_any_words)]
+Name = Annotated[
+    str,
+    BeforeValidator(policy_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+Drug = Annotated[
+    str, BeforeValidator(_drug), WithJsonSchema({"type": "string", "enum": list(DRUGS)})
+]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
+Cycles = Annotated[int, *_range(0, MOST_CYCLES)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Run(_Part):
+    """How much is simulated, and how."""
+
+    patients: Annotated[
+        int,
+        BeforeValidator(_patients),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_PATIENTS}),
+    ] = Field(10_000, description="Patients simulated under every policy.")
+    seed: Annotated[int, *_range(0, SEEDS - 1)] = Field(
+        1, description="Same seed, same patients: a run can be repeated exactly."
+    )
+    horizon: Interval = Field(
+        quantities.days("15 years"), description="How long patients are followed, at most 40 years."
+    )
+    engine: Annotated[Literal["cohort", "agents"], BeforeValidator(_choice(ENGINES))] = Field(
+        "cohort", description="'cohort' is fast; 'agents' lets patients compete for services."
+    )
+    draws: Annotated[
+        int | Literal["mean"],
+        BeforeValidator(_draws),
+        WithJsonSchema({"anyOf": [{"const": MEAN}, {"type": "integer", "minimum": 1}]}),
+    ] = Field(MEAN, description="'mean': best estimates. A number: that many uncertain worlds.")
+    replications: Annotated[int, *_range(1, MOST_PATIENTS)] = Field(
+        1, description="How many times the whole run is repeated with new patients."
+    )
+    arrivals_per_year: NotNegative = Field(
+        0.0, description="Patients diagnosed a year; 0 lets all enter at time zero."
+    )
+
+
+class Population(_Part):
+    """Who is diagnosed: a named population and the parameters changed in it."""
+
+    base: Annotated[Literal["unselected"], BeforeValidator(_choice(POPULATIONS))] = "unselected"
+    parameters: dict[str, tuple[float, ...]] = {}
+
+
+class Service(_Part):
+    """How long one waits for a service beyond the shortest lead time."""
+
+    wait: SomeDays = Field(None, description="Mean wait beyond the shortest lead time.")
+    wait_cv: SomeNotNegative = Field(
+        None, description="Spread of the wait: standard deviation divided by mean."
+    )
+
+
+class Outcomes(_Part):
+    """What is compared with what."""
+
+    reference: Annotated[
+        str | None, BeforeValidator(policy_name), WithJsonSchema({"type": "string"})
+    ] = Field(None, description="The policy the others are compared with; the first if not given.")
+
+
+class Policy(_Part):
+    """One way of ordering and choosing treatment, with everything it says or inherits."""
+
+    name: Name = Field(description="Short name, such as 'liver_first'.")
+    label: Words = Field(description="Name for people, in tables and figures.")
+    sequence: Annotated[
+        Literal["colorectal-first", "simultaneous", "liver-first"],
+        BeforeValidator(_choice(SEQUENCES)),
+    ] = Field(description="Which operation comes first.")
+    timing: Annotated[Literal["upfront", "perioperative"], BeforeValidator(_choice(TIMINGS))] = (
+        Field(description="Whether resectable disease gets surgery or drugs first.")
+    )
+    preoperative_cycles: Cycles = Field(description="Cycles before liver surgery (perioperative).")
+    postoperative_cycles: Cycles = Field(
+        description="Cycles after surgery that followed preoperative drugs or conversion."
+    )
+    adjuvant_cycles: Cycles = Field(description="Cycles after upfront surgery.")
+    perioperative_regimen: Drug = Field(description="Drugs before and after surgery.")
+    conversion_regimen: Drug = Field(
+        description="First drugs for liver-only disease that cannot be resected."
+    )
+    first_line_regimen: Drug = Field(description="First drugs for disease beyond the liver.")
+    second_line_regimen: Drug = Field(description="Drugs after a first progression.")
+    third_line_regimen: Drug = Field(description="Drugs after a second progression.")
+    line_cycles: Annotated[int, *_range(1, MOST_CYCLES)] = Field(
+        description="Most cycles in one line of treatment."
+    )
+    lines: Annotated[int, *_range(0, MOST_LINES)] = Field(
+        description="Lines of drugs given at most."
+    )
+    first_reevaluation: Interval = Field(description="First scan after drugs begin.")
+    reevaluation: Interval = Field(description="Time between later scans under drugs.")
+    operation_gap: Days = Field(description="Shortest time from the last cycle to an operation.")
+    staged_when_both_major: YesOrNo = Field(
+        description="Two operations when bowel and liver surgery are both major."
+    )
+    two_stage: YesOrNo = Field(
+        description="Whether the liver may be cleared in two stages, with portal vein embolisation."
+    )
+    ablation: YesOrNo = Field(description="Whether small deep lesions may be ablated.")
+    repeat_resection: YesOrNo = Field(description="Whether a recurrence may be resected again.")
+    most_lesions: Annotated[int, *_range(0, SEEDS - 1)] = Field(
+        description="More lesions than this are not operated on."
+    )
+    flr_least: Share = Field(description="Smallest share of the liver that must be left.")
+    flr_least_injured: Share = Field(description="The same after long chemotherapy.")
+    remnant_to_body_weight_least: Share = Field(
+        description="Smallest liver left as a share of body weight; the easier rule counts."
+    )
+    surveillance: Interval = Field(description="Time between early surveillance visits.")
+    late_surveillance: Interval = Field(description="Time between late surveillance visits.")
+    early_surveillance: Days = Field(description="How long visits come at the early pace.")
+    surveillance_period: Days = Field(description="When surveillance ends.")
+
+    @model_validator(mode="after")
+    def _drugs_fit_cycles(self) -> Policy:
+        """A policy without perioperative drugs must not ask for cycles of them."""
+        if self.perioperative_regimen != NO_DRUGS:
+            return self
+        upfront = self.timing == "upfront"
+        used = ("adjuvant_cycles" if upfront else "preoperative_cycles", "postoperative_cycles")
+        asked = [name for name in used if getattr(self, name) > 0]
+        if asked:
+            raise Wrong(
+                f"perioperative_regimen is '{NO_DRUGS}', yet {' and '.join(asked)} ask for cycles",
+                "set them to 0 or name a regimen",
+            )
+        return self
+
+    def packed(self) -> np.ndarray:
+        """The policy as the compiled code reads it: shape (1,), dtype `care.policy.POLICY`."""
+        record = np.zeros(1, POLICY)
+        for field in POLICY.names or ():
+            record[field] = _packed_field(self, field)
+        return record
+
+
+def _packed_field(policy: Policy, field: str) -> float:
+    """One field of the packed record, from the policy's value of nearly the same name."""
+    if field == "sequence":
+        return SEQUENCES.index(policy.sequence)
+    if field == "timing":
+        return TIMINGS.index(policy.timing)
+    if field == "surveillance_years":
+        return policy.surveillance_period / quantities.DAYS_PER_YEAR
+    if field.endswith("_regimen"):
+        drug = getattr(policy, field)
+        return NO_REGIMEN if drug == NO_DRUGS else REGIMENS.index(drug)
+    if field.endswith("_years"):
+        return getattr(policy, field.removesuffix("_years")) / quantities.DAYS_PER_YEAR
+    return getattr(policy, field.removesuffix("_days"))
+
+
+class Scenario(_Part):
+    """Everything a run needs to know, from one file and what it builds on."""
+
+    name: str
+    title: Words = Field(description="What the scenario asks, in a few words.")
+    description: AnyWords = Field("", description="What it is for, in a few sentences.")
+    run: Run
+    population: Population
+    parameters: dict[str, tuple[float, ...]]
+    policies: tuple[Policy, ...]
+    services: dict[str, Service]
+    outcomes: Outcomes
+
+    @property
+    def policy_names(self) -> tuple[str, ...]:
+        """Names of the policies, in the file's order."""
+        return tuple(policy.name for policy in self.policies)
+
+    @property
+    def reference(self) -> str:
+        """The policy that the others are compared with."""
+        return self.outcomes.reference or self.policies[0].name
+
+    @property
+    def horizon_minutes(self) -> int:
+        """How long patients are followed, on the engines' clock."""
+        return round(self.run.horizon * quantities.MINUTES_PER_DAY)
+
+    @property
+    def changes(self) -> dict[str, tuple[float, ...]]:
+        """The parameters this scenario sets, for `evidence.pack`."""
+        found = {**self.population.parameters, **self.parameters}
+        for name, service in self.services.items():
+            if service.wait is not None:
+                found[f"{name}.wait_days"] = (service.wait,)
+            if service.wait_cv is not None:
+                found[f"{name}.wait_cv"] = (service.wait_cv,)
+        return found
+
+    def policy(self, name: str) -> Policy:
+        """The policy of that name; KeyError if there is none."""
+        for policy in self.policies:
+            if policy.name == name:
+                return policy
+        raise KeyError(f"no policy '{name}'; this scenario has {', '.join(self.policy_names)}")
+
+    def packed_policy(self, name: str) -> np.ndarray:
+        """The policy of that name as the compiled code reads it."""
+        return self.policy(name).packed()

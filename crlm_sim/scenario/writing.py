@@ -1,0 +1,66 @@
+"""A scenario back to TOML, with everything said and nothing to look up elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from crlm_sim.scenario.model import Scenario
+
+SCHEMA_LINE = "#:schema schema.json\n"
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_TITLE = "TITLE"
+
+
+def to_toml(scenario: Scenario) -> str:
+    """The resolved scenario, which loads to an equal one without any base."""
+    data = scenario.model_dump(mode="json", exclude_none=True)
+    population = {"base": data["population"]["base"]} | _values(data["population"]["parameters"])
+    parts = [SCHEMA_LINE, _pairs({key: data[key] for key in ("title", "description")})]
+    parts += [_section("[run]", data["run"]), _section("[population]", population)]
+    parts += [_section("[parameters]", _values(data["parameters"]))]
+    parts += [_section(f"[services.{name}]", pairs) for name, pairs in data["services"].items()]
+    parts += [_section("[[policy]]", policy) for policy in data["policies"]]
+    parts += [_section("[outcomes]", data["outcomes"])]
+    return "\n".join(part for part in parts if part)
+
+
+def template(title: str) -> str:
+    """The commented scenario that `crlm new` writes."""
+    text = resources.files("crlm_sim.scenario").joinpath("template.toml").read_text("utf-8")
+    return text.replace(f'"{_TITLE}"', _text(title.strip() or "A new scenario"), 1)
+
+
+def _values(parameters: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Parameter values as a file gives them: one number, or a list."""
+    return {name: value[0] if len(value) == 1 else value for name, value in parameters.items()}
+
+
+def _section(heading: str, pairs: Mapping[str, Any]) -> str:
+    return f"{heading}\n{_pairs(pairs)}" if pairs else ""
+
+
+def _pairs(pairs: Mapping[str, Any]) -> str:
+    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in pairs.items())
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _text(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return repr(value)
+
+
+def _text(value: str) -> str:
+    """A basic string; JSON's escapes are TOML's too, which also wants the delete sign escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
