@@ -234,11 +234,11 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
 
 def _write_page(folder: Path, quiet: bool) -> None:
     """The run's page, or what is missing to write it."""
-    from crlm_sim.report import ReportUnavailable, write_report
+    from crlm_sim.report import write_report
 
     try:
         page = write_report(folder)
-    except ReportUnavailable as error:
+    except ImportError as error:
         if not quiet:
             typer.echo(f"no page written: {error}", err=True)
     else:

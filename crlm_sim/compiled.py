@@ -43,12 +43,12 @@ def _cache_folder() -> Path:
 
 
 CACHE_FOLDER = _cache_folder()
-numba.config.CACHE_DIR = str(CACHE_FOLDER)
+numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]
 
-compiled = numba.njit(cache=True)
+compiled = numba.njit(cache=True, error_model="numpy")
 """Decorator of every compiled function."""
 
-compiled_parallel = numba.njit(cache=True, parallel=True)
+compiled_parallel = numba.njit(cache=True, parallel=True, error_model="numpy")
 """Decorator of the loops over patients."""
 
 

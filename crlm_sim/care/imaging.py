@@ -6,10 +6,18 @@ import math
 
 from crlm_sim import streams
 from crlm_sim.compiled import compiled
-from crlm_sim.disease.growth import LOG_ML_OF_MM3, diameter_mm, grow, is_viable, log_volume
+from crlm_sim.disease.growth import (
+    EXTINCT,
+    LOG_ML_OF_MM3,
+    diameter_mm,
+    grow,
+    log_volume,
+    log_volume_of,
+)
 from crlm_sim.disease.patient import CLONES, LUNG, NODE, PERITONEUM, SEGMENTS, TARGETS
 
 COMPLETE, PARTIAL, STABLE, PROGRESSION = 0, 1, 2, 3
+_LOG_2 = math.log(2.0)
 _ORGANS = ((0, SEGMENTS), (LUNG, PERITONEUM), (NODE, NODE + 2))
 """Organs with measurable disease as ranges of sites; peritoneal deposits are not measured."""
 
@@ -26,7 +34,7 @@ def least_visible_log_ml(patient, params, clone):
     if patient.cycles > 0:
         logit += params.ct_after_chemotherapy
     log_mm = (patient.conspicuity[clone] - logit) / params.ct_per_log_mm
-    return 3.0 * max(log_mm, math.log(params.scan_floor_mm)) + LOG_ML_OF_MM3
+    return 3.0 * log_mm + LOG_ML_OF_MM3
 
 
 @compiled
@@ -37,13 +45,17 @@ def scan(patient, params, minute):
     """
     grow(patient, params, minute)
     patient.new_lesion = 0
+    floor = log_volume_of(params.scan_floor_mm)
     for k in range(patient.clones):
         patient.diameter_mm[k] = 0.0
-        if not is_viable(patient, k):
+        least = max(floor, least_visible_log_ml(patient, params, k))
+        if k == 0 and patient.scans == 0:
+            least = EXTINCT  # the diagnosis was made on this lesion
+        larger_part = max(patient.log_sensitive[k], patient.log_resistant[k])
+        if larger_part == EXTINCT or larger_part + _LOG_2 < least:
             continue
         volume = log_volume(patient, k)
-        diagnosed_on = k == 0 and patient.scans == 0
-        if volume < least_visible_log_ml(patient, params, k) and not diagnosed_on:
+        if volume < least:
             continue
         z, _ = streams.normal_pair(patient, streams.SCAN, patient.scans * CLONES + k)
         measured = diameter_mm(volume) * (1.0 + params.measurement_error_sd * z)
@@ -67,7 +79,7 @@ def seen_outside_liver(patient):
 @compiled
 def seen_anything(patient):
     """Whether the last scan showed any lesion."""
-    return patient.diameter_mm.max() > 0.0
+    return patient.diameter_mm[: patient.clones].max() > 0.0
 
 
 @compiled

@@ -30,7 +30,6 @@ from crlm_sim.disease.growth import (
     is_viable,
     log_volume,
     remove,
-    settle,
     shrink,
 )
 from crlm_sim.disease.liver import (
@@ -101,7 +100,7 @@ def _treat_lesion(patient, params, k, removed):
     """One lesion resected or ablated; a positive margin or a failed ablation leaves some."""
     treatment = patient.treatment[k]
     u, _ = streams.uniform_pair(patient, streams.MARGIN, patient.liver_operations * CLONES + k)
-    if treatment == ABLATE and not (removed >> patient.site[k]) & 1:
+    if treatment == ABLATE and not (removed >> int(patient.site[k])) & 1:
         patient.ablated_lesions += 1
         logit = params.ablation_failure_logit + params.ablation_failure_per_mm * (
             patient.diameter_mm[k] - params.ablation_reference_mm
@@ -130,19 +129,16 @@ def _operate_on_liver(patient, params, operation, minute):
     for k in range(patient.clones):
         if patient.site[k] >= SEGMENTS:
             continue
-        if first_stage and (patient.planned_segments >> patient.site[k]) & 1:
+        if first_stage and (patient.planned_segments >> int(patient.site[k])) & 1:
             patient.treatment[k] = 0  # waits for the second stage
         elif patient.treatment[k]:
             _treat_lesion(patient, params, k, removed)
-        elif (removed >> patient.site[k]) & 1:
+        elif (removed >> int(patient.site[k])) & 1:
             remove(patient, k)  # unseen, and taken with its segment
     take_segments(patient, params, removed, minute)
     patient.liver_operations += 1
-    if patient.first_liver_resection_minute == NEVER:
-        patient.first_liver_resection_minute = minute
     if count_segments(removed) >= MAJOR_SEGMENTS:
         patient.major_hepatectomy = 1
-    settle(patient, params)
 
 
 @compiled

@@ -199,6 +199,10 @@ def _primary_complication(patient, params, minute):
     patient.primary_complication_minute = NEVER
     patient.emergency_primary = 1
     if patient.step == SUPPORT:
+        u = streams.uniform(patient, streams.PRIMARY_COMPLICATION, 1)
+        if u >= params.primary_complication_fatal_in_support:
+            return True
+        grow(patient, params, minute)
         die(patient, minute, PRIMARY_COMPLICATION)
         _close(patient)
         return False
@@ -364,6 +368,7 @@ def _liver_cleared(patient):
     if patient.resected:
         patient.repeat_resections += 1
     else:
+        patient.first_liver_resection_minute = patient.last_operation_minute
         patient.converted = not patient.resectable_at_diagnosis and patient.line > 0
     patient.resected = 1
     if patient.embolised:

@@ -62,7 +62,7 @@ def _parenchyma_lost_ml(patient, params, removed):
     lost = 0.0
     for k in range(patient.clones):
         treatment = patient.treatment[k]
-        if treatment not in (WEDGE, ABLATE) or (removed >> patient.site[k]) & 1:
+        if treatment not in (WEDGE, ABLATE) or (removed >> int(patient.site[k])) & 1:
             continue
         outer = patient.diameter_mm[k] + 2.0 * params.margin_mm
         shell = outer**3 - patient.diameter_mm[k] ** 3
@@ -108,7 +108,7 @@ def plan_operation(patient, params, policy, minute):
                 treatment = TAKE_SEGMENT
         patient.treatment[k] = treatment
         if treatment == TAKE_SEGMENT:
-            removed |= 1 << patient.site[k]
+            removed |= 1 << int(patient.site[k])
         elif treatment == TAKE_SIDE:
             removed |= LEFT_MASK if patient.site[k] < LEFT_SEGMENTS else RIGHT_MASK
     removed = _anatomical(removed) & ~gone
@@ -143,6 +143,6 @@ def _judge(patient, params, policy, lesions, removed):
 @compiled
 def _has_lesion_in(patient, segments):
     for k in range(patient.clones):
-        if patient.treatment[k] != 0 and (segments >> patient.site[k]) & 1:
+        if patient.treatment[k] != 0 and (segments >> int(patient.site[k])) & 1:
             return 1
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crlm_sim import streams
 from crlm_sim.care.imaging import choose_targets
 from crlm_sim.compiled import compiled
-from crlm_sim.disease.growth import grow
+from crlm_sim.disease.growth import forget_safety, grow
 from crlm_sim.disease.liver import add_injury
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, TOXIC
 
@@ -45,7 +45,9 @@ def end_course(patient, minute):
 def stop_drug(patient, params, minute):
     """Drug effect ends now (an operation cannot wait for the cycle to be over)."""
     grow(patient, params, minute)
-    patient.drug_until = min(patient.drug_until, minute)
+    if patient.drug_until > minute:
+        patient.drug_until = minute
+        forget_safety(patient)
 
 
 @compiled

@@ -17,7 +17,7 @@ from crlm_sim.compiled import compiled
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, SEGMENTS
 
 EXTINCT = -math.inf
-RESOLUTION_MINUTES = 6 * 60
+RESOLUTION_MINUTES = 24 * 60
 """How closely the minute of a death from tumour is searched for; numerical, not clinical."""
 LOG_ML_OF_MM3 = math.log(math.pi / 6.0 / 1000.0)
 """Log volume (mL) of a sphere 1 mm across."""
@@ -87,34 +87,6 @@ def _flow(patient, params, minutes, kill_sensitive, kill_resistant):
 
 
 @compiled
-def _set_safe_until(patient, params):
-    """Until when the burden cannot be lethal, even if nothing were given: no need to look."""
-    largest = EXTINCT
-    parts = 0
-    for k in range(patient.clones):
-        s = patient.log_sensitive[k]
-        r = patient.log_resistant[k]
-        if s > largest:
-            largest = s
-        if r > largest:
-            largest = r
-        parts += (s > EXTINCT) + (r > EXTINCT)
-    if parts == 0:
-        patient.safe_until = NEVER
-        return
-    lethal = min(patient.log_lethal_liver_ml, patient.log_lethal_elsewhere_ml) - math.log(parts)
-    capacity = params.log_capacity_ml
-    if lethal >= capacity:
-        patient.safe_until = NEVER
-        return
-    if lethal <= largest:
-        patient.safe_until = patient.grown_until
-        return
-    days = math.log((capacity - largest) / (capacity - lethal)) / patient.growth_rate
-    patient.safe_until = patient.grown_until + int(days * MINUTES_PER_DAY)
-
-
-@compiled
 def grow(patient, params, minute):
     """Let the disease go on to `minute`: under the drug as long as it lasts, then without."""
     start = patient.grown_until
@@ -127,20 +99,14 @@ def grow(patient, params, minute):
     if minute > start:
         _flow(patient, params, minute - start, 0.0, 0.0)
     patient.grown_until = minute
-    _set_safe_until(patient, params)
 
 
 @compiled
-def settle(patient, params):
-    """Renew what `grow` keeps in mind; to be called after clones were added, removed or cut."""
-    _set_safe_until(patient, params)
+def burden_and_slope_at(patient, params, minute):
+    """Share of the lethal burden reached at `minute` ≥ `grown_until`, and its growth per day.
 
-
-@compiled
-def burden_at(patient, params, minute):
-    """Share of the patient's lethal burden reached at `minute` ≥ `grown_until`, if all goes on.
-
-    Liver and other volumes count against their own lethal volumes; 1 is death.
+    Reckoned from the current clones under the current drug. Liver and other volumes count against
+    their own lethal volumes; 1 is death.
     """
     a = patient.growth_rate
     start = patient.grown_until
@@ -154,42 +120,95 @@ def burden_at(patient, params, minute):
     to_sensitive = (capacity - patient.kill_sensitive / a) * (1.0 - d1) * d2
     to_resistant = (capacity - patient.kill_resistant / a) * (1.0 - d1) * d2
     free = capacity * (1.0 - d2)
-    liver = 0.0
-    elsewhere = 0.0
+    treated_now = 1.0 if minute < patient.drug_until else 0.0
+    in_liver = math.exp(-patient.log_lethal_liver_ml)
+    elsewhere = math.exp(-patient.log_lethal_elsewhere_ml)
+    burden = 0.0
+    slope = 0.0
     for k in range(patient.clones):
-        volume = math.exp(patient.log_sensitive[k] * keep + to_sensitive + free) + math.exp(
-            patient.log_resistant[k] * keep + to_resistant + free
-        )
-        if patient.site[k] < SEGMENTS:
-            liver += volume
-        else:
-            elsewhere += volume
-    return liver / math.exp(patient.log_lethal_liver_ml) + elsewhere / math.exp(
-        patient.log_lethal_elsewhere_ml
-    )
+        s = patient.log_sensitive[k] * keep + to_sensitive + free
+        r = patient.log_resistant[k] * keep + to_resistant + free
+        weight = in_liver if patient.site[k] < SEGMENTS else elsewhere
+        if s > EXTINCT:
+            volume = weight * math.exp(s)
+            burden += volume
+            slope += volume * (a * (capacity - s) - treated_now * patient.kill_sensitive)
+        if r > EXTINCT:
+            volume = weight * math.exp(r)
+            burden += volume
+            slope += volume * (a * (capacity - r) - treated_now * patient.kill_resistant)
+    return burden, slope
+
+
+@compiled
+def burden_at(patient, params, minute):
+    """Share of the patient's lethal burden reached at `minute`, if all goes on."""
+    return burden_and_slope_at(patient, params, minute)[0]
+
+
+@compiled
+def _safe_until(patient, params, minute, burden):
+    """Until when a burden below 1 at `minute` cannot become lethal, even if no drug is given.
+
+    With weights w = 1 / lethal volume, burden b = Σ w V and E = exp(−a t), Hölder's inequality
+    bounds an untreated burden by b(t) ≤ b₀^E (Σ w · capacity)^(1 − E), as if all were one clone.
+    """
+    in_liver = math.exp(-patient.log_lethal_liver_ml)
+    elsewhere = math.exp(-patient.log_lethal_elsewhere_ml)
+    weights = 0.0
+    for k in range(patient.clones):
+        parts = (patient.log_sensitive[k] > EXTINCT) + (patient.log_resistant[k] > EXTINCT)
+        weights += parts * (in_liver if patient.site[k] < SEGMENTS else elsewhere)
+    if burden <= 0.0:
+        return NEVER
+    log_most = params.log_capacity_ml + math.log(weights)
+    if log_most <= 0.0:
+        return NEVER
+    days = math.log((log_most - math.log(burden)) / log_most) / patient.growth_rate
+    return minute + int(days * MINUTES_PER_DAY)
 
 
 @compiled
 def tumour_death_minute(patient, params, until):
     """The minute ≤ `until` at which the burden becomes lethal, `NEVER` if it does not.
 
-    The burden is that of the current clones under the current drug; found to within
-    `RESOLUTION_MINUTES`.
+    The burden is that of the current clones under the current drug; the minute is found to within
+    `RESOLUTION_MINUTES`. `safe_until` keeps in mind up to when there is no need to look: less
+    disease or more treatment than reckoned with only makes it safer, and whoever cuts treatment
+    short (`forget_safety`) clears it.
     """
     if until <= patient.safe_until:
         return NEVER
-    low = max(patient.grown_until, patient.safe_until)
-    if until <= low:
-        until = low
-    if burden_at(patient, params, until) < 1.0:
+    until = max(until, patient.grown_until)
+    burden = burden_at(patient, params, until)
+    if burden < 1.0:
+        patient.safe_until = _safe_until(patient, params, until, burden)
         return NEVER
-    high = until
-    if low < high and burden_at(patient, params, low) >= 1.0:
-        return low
+    return _crossing(patient, params, patient.grown_until, until)
+
+
+@compiled
+def _crossing(patient, params, low, high):
+    """The minute in [low, high] where the burden passes 1: Newton on its logarithm, bracketed."""
+    minute = max(low, min(patient.safe_until, high))
     while high - low > RESOLUTION_MINUTES:
-        middle = (low + high) // 2
-        if burden_at(patient, params, middle) >= 1.0:
-            high = middle
+        burden, slope = burden_and_slope_at(patient, params, minute)
+        if burden >= 1.0:
+            high = minute
         else:
-            low = middle
+            low = minute
+        guess = low
+        if slope > 0.0:
+            guess = minute - int(math.log(burden) * burden / slope * MINUTES_PER_DAY)
+        if not low < guess < high:
+            guess = (low + high) // 2
+        elif abs(guess - minute) < RESOLUTION_MINUTES // 2:
+            return guess
+        minute = guess
     return high
+
+
+@compiled
+def forget_safety(patient):
+    """To be called when a drug stops acting earlier than it was reckoned with."""
+    patient.safe_until = patient.grown_until

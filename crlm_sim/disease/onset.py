@@ -13,7 +13,7 @@ import math
 from crlm_sim import streams
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import other_cause_minute
-from crlm_sim.disease.growth import EXTINCT, log_volume_of, settle
+from crlm_sim.disease.growth import EXTINCT, burden_at, log_volume_of
 from crlm_sim.disease.liver import LEFT_SEGMENTS
 from crlm_sim.disease.patient import (
     BRAF_MUTANT,
@@ -83,9 +83,11 @@ def _draw_primary(p, m):
     p.symptomatic_primary = u < m.symptomatic_primary_share
     p.node_positive = v < m.node_positive_share
     p.primary_in_place = 1
-    u = streams.uniform(p, streams.PRIMARY_COMPLICATION, 0)
-    days = -math.log(u) / m.primary_complication_rate_per_day
-    p.primary_complication_minute = int(days * MINUTES_PER_DAY)
+    p.primary_complication_minute = NEVER
+    if m.primary_complication_rate_per_day > 0.0:
+        u = streams.uniform(p, streams.PRIMARY_COMPLICATION, 0)
+        days = -math.log(u) / m.primary_complication_rate_per_day
+        p.primary_complication_minute = int(days * MINUTES_PER_DAY)
     u, v = streams.uniform_pair(p, streams.MUTATION, 0)
     right = p.primary_site == RIGHT_COLON
     braf = m.braf_share_right if right else m.braf_share_left
@@ -146,9 +148,6 @@ def _draw_biology(p, m):
     p.growth_rate = math.exp(rate)
     p.sensitivity = math.exp(sensitivity)
     p.resistant_log_fraction = min(resistant, m.resistant_log_fraction_most)
-    z_liver, z_elsewhere = streams.normal_pair(p, streams.LETHAL_BURDEN, 0)
-    p.log_lethal_liver_ml = math.log(m.lethal_liver_ml) + m.lethal_burden_sd * z_liver
-    p.log_lethal_elsewhere_ml = math.log(m.lethal_elsewhere_ml) + m.lethal_burden_sd * z_elsewhere
 
 
 @compiled
@@ -298,6 +297,21 @@ def _draw_occult(p, m):
 
 
 @compiled
+def _draw_lethal_burden(p, m):
+    """What the patient survives: log-normal, given that the burden at diagnosis is survived."""
+    p.log_lethal_liver_ml = math.log(m.lethal_liver_ml)
+    p.log_lethal_elsewhere_ml = math.log(m.lethal_elsewhere_ml)
+    at_diagnosis = math.log(burden_at(p, m, 0)) / m.lethal_burden_sd
+    below = 0.5 * math.erfc(-at_diagnosis / math.sqrt(2.0))
+    u = streams.uniform(p, streams.LETHAL_BURDEN, 0)
+    rest = (1.0 - u) * (1.0 - below)
+    z = -streams.normal_quantile(rest) if rest > 0.0 else at_diagnosis
+    z = max(z, at_diagnosis)
+    p.log_lethal_liver_ml += m.lethal_burden_sd * z
+    p.log_lethal_elsewhere_ml += m.lethal_burden_sd * z
+
+
+@compiled
 def _fong_score(p, m):
     """Fong's clinical risk score (Ann Surg 1999); synchronous disease scores the interval."""
     return (
@@ -330,5 +344,5 @@ def begin(patient, params):
     _draw_extrahepatic(patient, params)
     _draw_cea(patient, params)
     _draw_occult(patient, params)
+    _draw_lethal_burden(patient, params)
     patient.fong_score = _fong_score(patient, params)
-    settle(patient, params)

@@ -11,9 +11,8 @@ from collections.abc import Generator
 import numpy as np
 import simpy
 
-from crlm_sim.disease.onset import begin
 from crlm_sim.engines.services import unlimited
-from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, carry_out_and_plan, plan
+from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, first_step, next_step
 
 Row = tuple[int, int, int, int, int]
 
@@ -21,33 +20,33 @@ Row = tuple[int, int, int, int, int]
 def _course(
     env: simpy.Environment,
     services: list[simpy.Resource],
-    patient: np.void,
-    params: np.void,
-    policy: np.void,
+    patients: np.ndarray,
+    place: int,
+    params: np.ndarray,
+    policy: np.ndarray,
     horizon: int,
     log: list[Row] | None,
 ) -> Generator[simpy.Event, object, None]:
     """One patient's way through the clinic; `env.now` at the start is their diagnosis."""
-    diagnosis = env.now
-    begin(patient, params)
-    number = int(patient["patient"])
-    kind, activity, service, start, end, event = plan(patient, params, policy, 0, horizon)
-    now = 0
-    while True:
+    diagnosis = int(env.now)
+    number = int(patients["patient"][place])
+    kind, activity, service, start, end, event = first_step(
+        patients, place, params, policy, horizon
+    )
+    now, going = 0, True
+    while going:
         if start > now:
             yield env.timeout(start - now)
         if kind == ACTIVITY:
-            with services[service].request() as place:
-                yield place
+            with services[service].request() as place_in_service:
+                yield place_in_service
                 yield env.timeout(end - start)
             if log is not None:
                 log.append((number, activity, service, start, end))
-        now = int(env.now - diagnosis)
-        going, kind, activity, service, start, end, event = carry_out_and_plan(
-            patient, params, policy, kind, activity, start, now, event, horizon
+        now = int(env.now) - diagnosis
+        going, kind, activity, service, start, end, event = next_step(
+            patients, place, params, policy, kind, activity, start, now, event, horizon
         )
-        if not going:
-            return
 
 
 def _arrive(
@@ -74,8 +73,8 @@ def simulate(
     services = unlimited(env)
     log: list[Row] | None = [] if keep_log else None
     minutes = np.zeros(len(patients), np.int64) if arrivals is None else arrivals
-    for patient, minute in zip(patients, minutes.tolist(), strict=True):
-        course = _course(env, services, patient, params[0], policy[0], horizon_minutes, log)
+    for place, minute in enumerate(minutes.tolist()):
+        course = _course(env, services, patients, place, params, policy, horizon_minutes, log)
         env.process(_arrive(env, minute, course) if minute else course)
     env.run()
     if log is None:

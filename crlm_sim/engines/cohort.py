@@ -75,7 +75,7 @@ def simulate(
     log = np.zeros((size, LOG_ROWS if keep_log else 0), ACTIVITY_LOG)
     rows = np.zeros(size, np.int64)
     before = numba.get_num_threads()
-    numba.set_num_threads(min(threads or before, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads or before, before))
     try:
         _live_all(patients, params, policy, horizon_minutes, log, rows)
     finally:

@@ -6,13 +6,15 @@ capacity, the wait is what the queue makes it.
 
 from __future__ import annotations
 
-import math
+import sys
 
 import simpy
 
 from crlm_sim.evidence import SERVICES
 
+_EVERYBODY = sys.maxsize
+
 
 def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
     """One resource per service, in the order of `evidence`, none of which ever makes wait."""
-    return [simpy.Resource(env, capacity=math.inf) for _ in SERVICES]
+    return [simpy.Resource(env, capacity=_EVERYBODY) for _ in SERVICES]

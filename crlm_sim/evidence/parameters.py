@@ -60,7 +60,7 @@ class Parameter:
         return len(self.value) == 1
 
 
-def _numbers(entry: object) -> tuple[float, ...]:
+def _numbers(entry: float | list[float]) -> tuple[float, ...]:
     items = entry if isinstance(entry, list) else [entry]
     return tuple(float(item) for item in items)
 

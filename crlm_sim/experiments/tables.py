@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow.parquet
 
 
 class TableWriter:
@@ -16,7 +17,7 @@ class TableWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
-        self._writer = None
+        self._writer: pyarrow.parquet.ParquetWriter | None = None
 
     def add(self, frames: Sequence[pandas.DataFrame], by: list[str]) -> None:
         """Append frames of the same patients, one a policy, sorted by the columns `by`."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crlm_sim.outcomes import OUTCOMES
+from crlm_sim.outcomes import OUTCOMES, Outcome
 
 _SHOWN = (
     "os_median_months",
@@ -34,6 +34,7 @@ _SHOWN = (
     "bed_days",
 )
 _NARROWEST, _WIDEST = 80, 160
+_LISTED = 6
 
 
 def _render(parts: Iterable[Any]) -> str:
@@ -56,7 +57,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 def _number(value: float, unit: str) -> str:
     if unit == "proportion":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}"
 
 
@@ -71,13 +72,19 @@ def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> st
     return text
 
 
+def _label(outcome: Outcome, difference: bool = False) -> str:
+    if _unit(outcome) != "proportion":
+        return f"{outcome.label}, {outcome.unit}" if outcome.unit == "months" else outcome.label
+    return f"{outcome.label}, {'points' if difference else '%'}"
+
+
 def run_text(summary: dict[str, Any]) -> str:
     """The table of a run: outcomes by policy, and paired differences from the reference."""
     policies = list(summary["policies"])
     labels = [summary["labels"][name] for name in policies]
     chosen = [outcome for outcome in OUTCOMES if outcome.name in _SHOWN]
     levels = [
-        [o.label, *(_with_interval(summary["policies"][p][o.name], _unit(o)) for p in policies)]
+        [_label(o), *(_with_interval(summary["policies"][p][o.name], _unit(o)) for p in policies)]
         for o in chosen
     ]
     title = f"{summary['title']}: {summary['patients']:,} patients a policy, seed {summary['seed']}"
@@ -86,7 +93,7 @@ def run_text(summary: dict[str, Any]) -> str:
     if others:
         rows = [
             [
-                o.label,
+                _label(o, difference=True),
                 *(
                     _with_interval(summary["differences"][p][o.name], _unit(o), signed=True)
                     for p in others
@@ -101,7 +108,7 @@ def run_text(summary: dict[str, Any]) -> str:
     return _render(parts)
 
 
-def _unit(outcome: Any) -> str:
+def _unit(outcome: Outcome) -> str:
     return "proportion" if outcome.kind in ("proportion", "survival") else outcome.unit
 
 
@@ -141,7 +148,7 @@ def _course(course: dict[str, Any]) -> list[str]:
     for step in course["steps"]:
         line = f"day {step['day']:.0f} {step['what']}"
         if step["lesions"]:
-            line += ": " + ", ".join(step["lesions"])
+            line += ": " + _lesions(step["lesions"])
         elif step["what"] in ("ct scan", "surveillance visit"):
             line += ": nothing seen"
         if step["note"]:
@@ -150,6 +157,14 @@ def _course(course: dict[str, Any]) -> list[str]:
     end = "alive" if course["end"] == "alive" else f"dead, {course['end']}"
     cured = ", no viable clone left" if course["cured"] else ""
     return [*_fold_cycles(lines), f"day {course['end_day']:.0f} {end}{cured}"]
+
+
+def _lesions(lesions: Sequence[str]) -> str:
+    """A few lesions one by one; many as their number and the largest of the list."""
+    if len(lesions) <= _LISTED:
+        return ", ".join(lesions)
+    largest = sorted(lesions, key=lambda lesion: -int(lesion.split()[-2]))[:3]
+    return f"{len(lesions)} lesions, largest {', '.join(largest)}"
 
 
 def _fold_cycles(lines: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crlm_sim.evidence import parameters
 from crlm_sim.scenario.messages import nearest
-from crlm_sim.scenario.reading import Source
+from crlm_sim.scenario.source import Source
 
 Values = dict[str, tuple[float, ...]]
 

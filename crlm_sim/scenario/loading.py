@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from crlm_sim.evidence import SERVICES
 from crlm_sim.scenario.checks import check_policies, check_population
@@ -15,15 +15,26 @@ from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, s
 from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
 from crlm_sim.scenario.parameters import all_names, population_names, read_values
 from crlm_sim.scenario.policies import resolve
-from crlm_sim.scenario.reading import SETTING, Source, apply_settings, read, read_file
+from crlm_sim.scenario.reading import read, read_file
+from crlm_sim.scenario.sections import note_errors, part, section, unknown_key
+from crlm_sim.scenario.settings import SETTING, apply_settings
+from crlm_sim.scenario.source import Source
 
-Part = TypeVar("Part", bound=BaseModel)
 Values = dict[str, tuple[float, ...]]
 
 WAITED_FOR = SERVICES[1:]
 """Services one can wait for; the first entry of the table is no service at all."""
-_TOP = ("title", "description", "base", "run", "population", "parameters", "policy", "services")
-_TOP_KEYS = (*_TOP, "outcomes")
+_TOP_KEYS = (
+    "title",
+    "description",
+    "base",
+    "run",
+    "population",
+    "parameters",
+    "services",
+    "policy",
+    "outcomes",
+)
 _TEXTS = ("title", "description")
 _BASE = "base"
 
@@ -61,13 +72,13 @@ def _scenario(source: Source, name: str, settings: Sequence[str]) -> Scenario:
     resolve(source)
     texts = {key: source.data[key] for key in _TEXTS if key in source.data}
     _check_keys(source, (), source.data, _TOP_KEYS)
-    run = _part(source, Run, ("run",))
+    run = part(source, Run, ("run",))
     inhabitants = _values(source, "population", population_names())
     population = _population(source, inhabitants)
     parameters = _values(source, "parameters", all_names())
     services = _services(source)
-    policies = [_part(source, Policy, ("policy", key)) for key in source.data.get("policy", {})]
-    outcomes = _part(source, Outcomes, ("outcomes",))
+    policies = [part(source, Policy, ("policy", key)) for key in source.data.get("policy", {})]
+    outcomes = part(source, Outcomes, ("outcomes",))
     _check_together(source, inhabitants, parameters, services)
     check_policies(source, outcomes.reference if outcomes else None)
     parts = {
@@ -93,68 +104,10 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(files, key=lambda p: (p.file, p.line or 0)) + settings
 
 
-def _part(source: Source, model: type[Part], path: Path) -> Part | None:
-    """One section as its model, or None with the problems noted."""
-    data = _section(source, path)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        _note_errors(source, error, path, tuple(model.model_fields))
-        return None
-
-
-def _section(source: Source, path: Path) -> dict[str, Any]:
-    """A section's raw values; nothing, with the problem noted, if it is not a section."""
-    data: Any = source.data
-    for key in path:
-        data = data.get(key, {})
-    if isinstance(data, dict):
-        return data
-    name = ".".join(str(key) for key in path)
-    source.wrong(path, f"must be a section (got {shown(data)})", f"write [{name}]")
-    return {}
-
-
-def _note_errors(
-    source: Source, error: ValidationError, path: Path, known: tuple[str, ...]
-) -> None:
-    for entry in error.errors():
-        where = (*path, *entry["loc"])
-        cause = entry.get("ctx", {}).get("error")
-        if entry["type"] == "extra_forbidden":
-            _unknown_key(source, where, known)
-        elif isinstance(cause, Wrong):
-            source.wrong(where, str(cause), cause.suggestion)
-        else:
-            source.wrong(where, f"{entry['msg']} (got {shown(entry['input'])})")
-
-
-def _unknown_key(source: Source, path: Path, known: Sequence[str]) -> None:
-    *section, key = (str(part) for part in path)
-    heading = f"[{'.'.join(section)}]" if section else "the scenario"
-    if section[:1] == ["policy"]:
-        heading = f"[[policy]] '{section[1]}'"
-    hint = _belongs(key) or nearest(key, known)
-    source.report(path, f"unknown key '{key}' in {heading}", hint, key=True)
-
-
-def _belongs(key: str) -> str:
-    """Where a key belongs that stands in the wrong section."""
-    if key in Run.model_fields:
-        return "move it to [run]"
-    if key in Policy.model_fields and key not in ("name", "label"):
-        return "move it to a [[policy]]"
-    if key in Outcomes.model_fields:
-        return "move it to [outcomes]"
-    if key in population_names():
-        return "move it to [population]"
-    return ""
-
-
 def _check_keys(source: Source, path: Path, data: dict[str, Any], known: Sequence[str]) -> None:
     for key in data:
         if key not in known:
-            _unknown_key(source, (*path, key), known)
+            unknown_key(source, (*path, key), known)
 
 
 def _check_texts(source: Source, texts: dict[str, Any]) -> None:
@@ -175,16 +128,16 @@ def _population(source: Source, values: Values) -> Population | None:
     try:
         return Population.model_validate({**base, "parameters": values})
     except ValidationError as error:
-        _note_errors(source, error, ("population",), (_BASE,))
+        note_errors(source, error, ("population",), (_BASE,))
         return None
 
 
-def _values(source: Source, section: str, known: Sequence[str]) -> Values:
+def _values(source: Source, heading: str, known: Sequence[str]) -> Values:
     """The parameters a section sets; those that cannot be used are noted and left out."""
     found: Values = {}
-    for name, value in _section(source, (section,)).items():
-        path = (section, name)
-        if section == "population" and name == _BASE:
+    for name, value in section(source, (heading,)).items():
+        path = (heading, name)
+        if heading == "population" and name == _BASE:
             continue
         if name not in known:
             _unknown_parameter(source, path, known)
@@ -197,25 +150,26 @@ def _values(source: Source, section: str, known: Sequence[str]) -> Values:
 
 
 def _unknown_parameter(source: Source, path: tuple[str, str], known: Sequence[str]) -> None:
-    section, name = path
+    heading, name = path
     if name in all_names():
         text = f"'{name}' does not describe the population"
         source.report(path, text, "move it to [parameters]", key=True)
     else:
         hint = nearest(name, known)
         hint = hint if hint.startswith("did") else "`crlm evidence` lists all parameters"
-        source.report(path, f"unknown parameter '{name}' in [{section}]", hint, key=True)
+        source.report(path, f"unknown parameter '{name}' in [{heading}]", hint, key=True)
 
 
 def _services(source: Source) -> dict[str, Service]:
+    """The services about which something is said."""
     found = {}
-    for name in _section(source, ("services",)):
+    for name in section(source, ("services",)):
         path = ("services", name)
         if name not in WAITED_FOR:
-            _unknown_key(source, path, WAITED_FOR)
+            unknown_key(source, path, WAITED_FOR)
             continue
-        service = _part(source, Service, path)
-        if service is not None:
+        service = part(source, Service, path)
+        if service not in (None, Service()):
             found[name] = service
     return found
 

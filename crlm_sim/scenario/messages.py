@@ -37,7 +37,7 @@ class Problem:
     def headline(self) -> str:
         """`file:line: text`, without the excerpt."""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {_printable(self.text)}"
+        return _printable(f"{where}: {self.text}")
 
     def __str__(self) -> str:
         if self.line is None or not self.source.strip():

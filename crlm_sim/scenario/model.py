@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -12,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
@@ -20,140 +17,34 @@ from pydantic import (
 from crlm_sim.care.policy import NO_REGIMEN, POLICY, SEQUENCES, TIMINGS
 from crlm_sim.evidence import REGIMENS
 from crlm_sim.scenario import quantities
-from crlm_sim.scenario.messages import Wrong, nearest, shown
-
-NO_DRUGS = "none"
-DRUGS = (NO_DRUGS, *REGIMENS)
-ENGINES = ("cohort", "agents")
-MEAN: Final = "mean"
-POPULATIONS = ("unselected",)
-MOST_PATIENTS = 2**31
-SEEDS = 2**32
-MOST_CYCLES = 24
-MOST_LINES = len(("first", "second", "third"))
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
-
-def _choice(known: tuple[str, ...]) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if isinstance(value, str) and value in known:
-            return value
-        hint = nearest(value, known) if isinstance(value, str) else ""
-        listed = ", ".join(f"'{name}'" for name in known)
-        form = "one of " if len(known) > 1 else ""
-        raise Wrong(f"must be {form}{listed} (got {shown(value)})", hint)
-
-    return read
-
-
-def _drug(value: object) -> str:
-    if isinstance(value, str) and value in DRUGS:
-        return value
-    hint = nearest(value, DRUGS) if isinstance(value, str) else f"such as '{REGIMENS[0]}'"
-    raise Wrong(f"unknown regimen {shown(value)}", hint)
-
-
-def _whole_within(least: int, most: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        number = quantities.whole(value)
-        if number < least:
-            text = "must not be negative" if least == 0 else f"must be at least {least}"
-            raise Wrong(f"{text} (got {shown(value)})")
-        if number > most:
-            raise Wrong(f"must be at most {most} (got {shown(value)})")
-        return number
-
-    return read
-
-
-def _patients(value: object) -> int:
-    if quantities.whole(value) == 0:
-        raise Wrong("the population is empty: ask for at least 1 patient (got 0)")
-    return _whole_within(1, MOST_PATIENTS)(value)
-
-
-def _draws(value: object) -> int | str:
-    if value == MEAN:
-        return MEAN
-    if value == "posterior":
-        raise Wrong(
-            "this version ships no posterior to draw from yet",
-            f"use '{MEAN}', or a number of draws from the published uncertainty",
-        )
-    if isinstance(value, str):
-        raise Wrong(f"must be '{MEAN}' or a whole number (got {shown(value)})", f"use '{MEAN}'")
-    return _whole_within(1, MOST_PATIENTS)(value)
-
-
-def _yes_or_no(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise Wrong(f"must be true or false, without quotes (got {shown(value)})")
-
-
-def _words(value: object) -> str:
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    raise Wrong(f"must be a text in quotes (got {shown(value)})")
-
-
-def _any_words(value: object) -> str:
-    return "" if isinstance(value, str) and not value.strip() else _words(value)
-
-
-def policy_name(value: object) -> str:
-    """A policy's name, fit for file and column names."""
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    example = (
-        re.sub(r"[^a-z0-9]+", "_", value.casefold()).strip("_") if isinstance(value, str) else ""
-    )
-    hint = f"such as '{example}'" if _NAME.fullmatch(example) else "such as 'liver_first'"
-    raise Wrong(
-        f"must be lower-case words joined by underscores (got {shown(value)})",
-        f"{hint}; `label` is free text",
-    )
-
-
-def _range(least: int, most: int) -> list[Any]:
-    schema = {"type": "integer", "minimum": least, "maximum": most}
-    return [BeforeValidator(_whole_within(least, most)), WithJsonSchema(schema)]
-
-
-def _write_days(length: float | None) -> str | None:
-    return None if length is None else quantities.write_days(length)
-
-
-_DURATION = WithJsonSchema({"type": "string", "pattern": quantities.DURATION_PATTERN})
-_WRITE_DURATION = PlainSerializer(_write_days, when_used="json")
-_SHARE = WithJsonSchema(
-    {
-        "anyOf": [
-            {"type": "number", "minimum": 0, "maximum": 1},
-            {"type": "string", "pattern": quantities.PERCENT_PATTERN},
-        ]
-    }
+from crlm_sim.scenario.kinds import (
+    ENGINES,
+    MEAN,
+    MOST_CYCLES,
+    MOST_LINES,
+    MOST_PATIENTS,
+    NO_DRUGS,
+    POPULATIONS,
+    SEEDS,
+    AnyWords,
+    Cycles,
+    Days,
+    Drug,
+    Interval,
+    Name,
+    NotNegative,
+    PositiveShare,
+    SomeDays,
+    SomeNotNegative,
+    Words,
+    YesOrNo,
+    choice,
+    policy_name,
+    read_draws,
+    read_patients,
+    within,
 )
-_NOT_NEGATIVE = WithJsonSchema({"type": "number", "minimum": 0})
-
-Days = Annotated[float, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
-Interval = Annotated[float, BeforeValidator(quantities.interval), _WRITE_DURATION, _DURATION]
-SomeDays = Annotated[float | None, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
-Share = Annotated[float, BeforeValidator(quantities.share), _SHARE]
-NotNegative = Annotated[float, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
-SomeNotNegative = Annotated[float | None, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
-Words = Annotated[str, BeforeValidator(_words)]
-AnyWords = Annotated[str, BeforeValidator(_any_words)]
-Name = Annotated[
-    str,
-    BeforeValidator(policy_name),
-    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
-]
-Drug = Annotated[
-    str, BeforeValidator(_drug), WithJsonSchema({"type": "string", "enum": list(DRUGS)})
-]
-YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
-Cycles = Annotated[int, *_range(0, MOST_CYCLES)]
+from crlm_sim.scenario.messages import Wrong
 
 
 class _Part(BaseModel):
@@ -165,24 +56,24 @@ class Run(_Part):
 
     patients: Annotated[
         int,
-        BeforeValidator(_patients),
+        BeforeValidator(read_patients),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_PATIENTS}),
     ] = Field(10_000, description="Patients simulated under every policy.")
-    seed: Annotated[int, *_range(0, SEEDS - 1)] = Field(
+    seed: Annotated[int, *within(0, SEEDS - 1)] = Field(
         1, description="Same seed, same patients: a run can be repeated exactly."
     )
     horizon: Interval = Field(
         quantities.days("15 years"), description="How long patients are followed, at most 40 years."
     )
-    engine: Annotated[Literal["cohort", "agents"], BeforeValidator(_choice(ENGINES))] = Field(
+    engine: Annotated[Literal["cohort", "agents"], BeforeValidator(choice(ENGINES))] = Field(
         "cohort", description="'cohort' is fast; 'agents' lets patients compete for services."
     )
     draws: Annotated[
         int | Literal["mean"],
-        BeforeValidator(_draws),
+        BeforeValidator(read_draws),
         WithJsonSchema({"anyOf": [{"const": MEAN}, {"type": "integer", "minimum": 1}]}),
     ] = Field(MEAN, description="'mean': best estimates. A number: that many uncertain worlds.")
-    replications: Annotated[int, *_range(1, MOST_PATIENTS)] = Field(
+    replications: Annotated[int, *within(1, MOST_PATIENTS)] = Field(
         1, description="How many times the whole run is repeated with new patients."
     )
     arrivals_per_year: NotNegative = Field(
@@ -193,7 +84,7 @@ class Run(_Part):
 class Population(_Part):
     """Who is diagnosed: a named population and the parameters changed in it."""
 
-    base: Annotated[Literal["unselected"], BeforeValidator(_choice(POPULATIONS))] = "unselected"
+    base: Annotated[Literal["unselected"], BeforeValidator(choice(POPULATIONS))] = "unselected"
     parameters: dict[str, tuple[float, ...]] = {}
 
 
@@ -221,9 +112,9 @@ class Policy(_Part):
     label: Words = Field(description="Name for people, in tables and figures.")
     sequence: Annotated[
         Literal["colorectal-first", "simultaneous", "liver-first"],
-        BeforeValidator(_choice(SEQUENCES)),
+        BeforeValidator(choice(SEQUENCES)),
     ] = Field(description="Which operation comes first.")
-    timing: Annotated[Literal["upfront", "perioperative"], BeforeValidator(_choice(TIMINGS))] = (
+    timing: Annotated[Literal["upfront", "perioperative"], BeforeValidator(choice(TIMINGS))] = (
         Field(description="Whether resectable disease gets surgery or drugs first.")
     )
     preoperative_cycles: Cycles = Field(description="Cycles before liver surgery (perioperative).")
@@ -238,10 +129,10 @@ class Policy(_Part):
     first_line_regimen: Drug = Field(description="First drugs for disease beyond the liver.")
     second_line_regimen: Drug = Field(description="Drugs after a first progression.")
     third_line_regimen: Drug = Field(description="Drugs after a second progression.")
-    line_cycles: Annotated[int, *_range(1, MOST_CYCLES)] = Field(
+    line_cycles: Annotated[int, *within(1, MOST_CYCLES)] = Field(
         description="Most cycles in one line of treatment."
     )
-    lines: Annotated[int, *_range(0, MOST_LINES)] = Field(
+    lines: Annotated[int, *within(0, MOST_LINES)] = Field(
         description="Lines of drugs given at most."
     )
     first_reevaluation: Interval = Field(description="First scan after drugs begin.")
@@ -255,12 +146,12 @@ class Policy(_Part):
     )
     ablation: YesOrNo = Field(description="Whether small deep lesions may be ablated.")
     repeat_resection: YesOrNo = Field(description="Whether a recurrence may be resected again.")
-    most_lesions: Annotated[int, *_range(0, SEEDS - 1)] = Field(
+    most_lesions: Annotated[int, *within(0, SEEDS - 1)] = Field(
         description="More lesions than this are not operated on."
     )
-    flr_least: Share = Field(description="Smallest share of the liver that must be left.")
-    flr_least_injured: Share = Field(description="The same after long chemotherapy.")
-    remnant_to_body_weight_least: Share = Field(
+    flr_least: PositiveShare = Field(description="Smallest share of the liver that must be left.")
+    flr_least_injured: PositiveShare = Field(description="The same after long chemotherapy.")
+    remnant_to_body_weight_least: PositiveShare = Field(
         description="Smallest liver left as a share of body weight; the easier rule counts."
     )
     surveillance: Interval = Field(description="Time between early surveillance visits.")

@@ -33,6 +33,19 @@ _MEASURES = {
     "years",
 }
 """Units of things that cannot be less than nothing."""
+_NEVER_ZERO = {
+    "growth_rate_per_day",
+    "lesion_stop_probability",
+    "regrowth_injury_slowing",
+    "regrowth_time_days",
+    "segment_share",
+    "sinusoidal_half_life_days",
+    "steatohepatitis_half_life_days",
+}
+"""Parameters the model divides by; a very small number does where none at all is meant."""
+_LOGARITHMS = ("log ", "SD of log ")
+_LARGEST_LOGARITHM = 50.0
+"""Beyond it numbers overflow; nothing alive differs by a factor of exp(50)."""
 _LOGARITHM_TAKEN = {"hazard ratio", "mL", "mm"}
 """Units of log-normal parameters that the model divides by or takes the logarithm of."""
 _MOST = {
@@ -72,9 +85,18 @@ def least_and_most(parameter: Parameter) -> tuple[float | None, float | None]:
     """The range of a parameter's numbers, where it has one."""
     if parameter.unit == _PROBABILITY or parameter.law == "logitnormal":
         return 0.0, 1.0
+    least = 0.0 if _cannot_be_negative(parameter) else None
+    most = _MOST.get(parameter.unit)
+    if parameter.unit.startswith(_LOGARITHMS):
+        most = _LARGEST_LOGARITHM
+        least = -most if least is None else least
+    return least, most
+
+
+def _cannot_be_negative(parameter: Parameter) -> bool:
+    spread = parameter.unit.startswith("SD of") or parameter.unit == "relative SD"
     measure = parameter.unit in _MEASURES and min(parameter.value) >= 0.0
-    least = 0.0 if parameter.law == "lognormal" or measure else None
-    return least, _MOST.get(parameter.unit)
+    return parameter.law == "lognormal" or spread or measure
 
 
 def takes_percent(parameter: Parameter) -> bool:
@@ -83,18 +105,30 @@ def takes_percent(parameter: Parameter) -> bool:
 
 
 def _read_number(parameter: Parameter, value: object) -> float:
+    number = _in_unit(parameter, value)
+    least, most = least_and_most(parameter)
+    if least is not None and number < least:
+        if least < 0.0:
+            raise Wrong(f"must be at least {least:g} (got {shown(value)})")
+        what = "a rate " if parameter.unit.startswith("1/") else ""
+        raise Wrong(f"{what}must not be negative (got {shown(value)})")
+    if number == 0.0 and _cannot_be_zero(parameter):
+        raise Wrong(f"must be above zero (got {shown(value)})", "use a very small number, as 1e-9")
+    if most is not None and number > most:
+        unit = f" {parameter.unit}" if parameter.unit in _MOST else ""
+        raise Wrong(f"must be at most {most:g}{unit} (got {shown(value)})")
+    return number
+
+
+def _in_unit(parameter: Parameter, value: object) -> float:
+    """The number in the parameter's unit, whatever it was written in."""
     if takes_percent(parameter):
         return quantities.share(value)
     if parameter.unit == "days" and isinstance(value, str):
         return quantities.days(value)
-    number = quantities.finite(value)
-    least, most = least_and_most(parameter)
-    if least is not None and number < least:
-        rate = "a rate" if parameter.unit.startswith("1/") else f"a number of {parameter.unit}"
-        noun = "it" if parameter.unit not in _MEASURES else rate
-        raise Wrong(f"{noun} must not be negative (got {shown(value)})")
-    if number == 0.0 and parameter.law == "lognormal" and parameter.unit in _LOGARITHM_TAKEN:
-        raise Wrong(f"must be above zero (got {shown(value)})")
-    if most is not None and number > most:
-        raise Wrong(f"must be at most {most:g} {parameter.unit} (got {shown(value)})")
-    return number
+    return quantities.finite(value)
+
+
+def _cannot_be_zero(parameter: Parameter) -> bool:
+    logarithm = parameter.law == "lognormal" and parameter.unit in _LOGARITHM_TAKEN
+    return logarithm or parameter.name in _NEVER_ZERO

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from crlm_sim.scenario.messages import nearest, shown
-from crlm_sim.scenario.reading import Source
+from crlm_sim.scenario.source import Source
 
 STANDARD = "standard"
 _OWN = ("name", "label", "base")

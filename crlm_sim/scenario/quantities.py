@@ -108,6 +108,14 @@ def share(value: object) -> float:
     return _within_one(number / 100.0, value, "")
 
 
+def positive_share(value: object) -> float:
+    """A share above nothing."""
+    number = share(value)
+    if number == 0.0:
+        raise Wrong(f"must be above '0 %' (got {shown(value)})", "a very small share will do")
+    return number
+
+
 def _within_one(number: float, value: object, hint: str) -> float:
     if not 0.0 <= number <= 1.0:
         raise Wrong(

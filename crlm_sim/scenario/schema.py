@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from crlm_sim.evidence import Parameter, parameters
+from crlm_sim.scenario.kinds import POPULATIONS
 from crlm_sim.scenario.loading import WAITED_FOR
-from crlm_sim.scenario.model import POPULATIONS, Outcomes, Policy, Run, Scenario, Service
+from crlm_sim.scenario.model import Outcomes, Policy, Run, Scenario, Service
 from crlm_sim.scenario.parameters import (
     all_names,
     least_and_most,

@@ -1,0 +1,32 @@
+"""Timings by pytest-benchmark; `ratios.py` holds them against each other and the bars."""
+
+import pytest
+import workloads
+
+FEW, MANY = 1_000, 20_000
+
+
+@pytest.fixture(scope="module")
+def spent():
+    return workloads.counts()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cohort_engine(benchmark, threads):
+    workloads.cohort_engine(10, threads)
+    benchmark(workloads.cohort_engine, MANY, threads)
+
+
+def test_same_draws_and_functions(benchmark, spent):
+    workloads.floor(10, spent)
+    benchmark(workloads.floor, MANY, spent)
+
+
+def test_agents_engine(benchmark):
+    workloads.agents_engine(10)
+    benchmark.pedantic(workloads.agents_engine, (FEW,), rounds=3)
+
+
+def test_bare_simpy(benchmark):
+    rows = workloads.timetable(FEW)
+    benchmark.pedantic(workloads.bare_simpy, (rows,), rounds=3)

@@ -1,0 +1,156 @@
+"""The tables of outcomes and of differences, ready for the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from crlm_sim.report import forest
+from crlm_sim.report.numbers import difference, level, scale_of, simulation_interval
+from crlm_sim.report.run_folder import Run
+from crlm_sim.report.topics import TOPICS, Described, describe
+from crlm_sim.report.words import verdict
+
+_OWN = ""
+_SCALES = ("percentage points", "months", _OWN)
+"""What rows under one heading are drawn on together; others have each their own axis."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number with, where known, the interval of simulation error alone and a remark."""
+
+    text: str
+    simulation: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class LevelRow:
+    """One outcome under every policy."""
+
+    label: str
+    unit: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One outcome's difference for one policy; `first` and `span` merge the outcome's cell."""
+
+    label: str
+    unit: str
+    swatch: str
+    policy: str
+    selected: bool
+    cell: Cell
+    picture: str
+    verdict: str
+    clear: bool
+    first: bool
+    span: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a heading, for differences with the axis of their pictures."""
+
+    title: str
+    rows: list
+    axis: str = ""
+
+
+def _outcomes(run: Run) -> list[Described]:
+    names: dict[str, None] = {}
+    for policy in run.names:
+        names.update(dict.fromkeys(run.summary["policies"][policy]))
+    return describe(names)
+
+
+def _unit(outcome: Described) -> str:
+    return "" if outcome.unit in ("", "proportion") else outcome.unit
+
+
+def _remark(run: Run, interval: str, mixed: bool) -> str:
+    return f"{interval} interval" if mixed and interval else ""
+
+
+def levels(run: Run, mixed: bool) -> list[Group]:
+    """Every outcome under every policy, by topic; `mixed` marks each interval with its kind."""
+    groups = []
+    for topic, outcomes in groupby(_outcomes(run), key=lambda o: o.topic):
+        rows = []
+        for o in outcomes:
+            estimates = [run.estimate(policy, o.name) for policy in run.names]
+            cells = [
+                Cell(
+                    level(e, o.unit),
+                    simulation_interval(e, o.unit),
+                    _remark(run, e.interval if e and e.has_interval else "", mixed),
+                )
+                for e in estimates
+            ]
+            rows.append(LevelRow(o.label, _unit(o), cells))
+        groups.append(Group(topic, rows))
+    return groups
+
+
+def _scale_name(outcome: Described) -> str:
+    return outcome.scale_name if outcome.scale_name in _SCALES else _OWN
+
+
+def _bounds(run: Run, outcomes: list[Described]) -> tuple[float, float]:
+    """The ends of an axis that holds zero and all of these outcomes' intervals."""
+    ends = [0.0]
+    for o in outcomes:
+        for policy in run.compared:
+            e = run.difference(policy, o.name)
+            if e is not None:
+                scale = scale_of(o.unit)
+                ends += [scale * x for x in (e.value, e.lower, e.upper) if x is not None]
+    return min(ends), max(ends)
+
+
+def _rows(run: Run, outcome: Described, low: float, high: float, mixed: bool) -> list:
+    rows = []
+    for place, policy in enumerate(run.compared):
+        e = run.difference(policy, outcome.name)
+        rows.append(
+            DifferenceRow(
+                label=outcome.label,
+                unit=outcome.scale_name,
+                swatch=forest.swatch(run.names.index(policy)),
+                policy=run.label(policy),
+                selected=outcome.selected,
+                cell=Cell(
+                    difference(e, outcome.unit),
+                    simulation_interval(e, outcome.unit, signed=True),
+                    _remark(run, e.interval if e and e.has_interval else "", mixed),
+                ),
+                picture=forest.row(e, scale_of(outcome.unit), low, high, run.names.index(policy)),
+                verdict=verdict(run, policy, outcome, e),
+                clear=e is not None and e.side != 0,
+                first=place == 0,
+                span=len(run.compared),
+            )
+        )
+    return rows
+
+
+def differences(run: Run, mixed: bool) -> list[Group]:
+    """Every paired difference, by topic and then by the scale it is drawn on."""
+    groups = []
+    by_scale = sorted(
+        _outcomes(run),
+        key=lambda o: (TOPICS.index(o.topic), _SCALES.index(_scale_name(o))),
+    )
+    for (topic, scale), members in groupby(by_scale, key=lambda o: (o.topic, _scale_name(o))):
+        outcomes = list(members)
+        low, high = _bounds(run, outcomes)
+        rows: list[DifferenceRow] = []
+        for o in outcomes:
+            own = (low, high) if scale else _bounds(run, [o])
+            rows += _rows(run, o, *own, mixed)
+        title = f"{topic} ({scale or 'each row on its own scale'})"
+        groups.append(Group(title, rows, forest.axis(low, high) if scale else ""))
+    return groups

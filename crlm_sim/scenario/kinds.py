@@ -1,0 +1,150 @@
+"""The kinds of values in a scenario: how each is read, written and described to editors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from crlm_sim.evidence import REGIMENS
+from crlm_sim.scenario import quantities
+from crlm_sim.scenario.messages import Wrong, nearest, shown
+
+NO_DRUGS = "none"
+DRUGS = (NO_DRUGS, *REGIMENS)
+ENGINES = ("cohort", "agents")
+MEAN: Final = "mean"
+POPULATIONS = ("unselected",)
+MOST_PATIENTS = 2**31
+SEEDS = 2**32
+MOST_CYCLES = 24
+MOST_LINES = len(("first", "second", "third"))
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def choice(known: tuple[str, ...]) -> Callable[[object], str]:
+    """A reader of one word out of a few."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in known:
+            return value
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        listed = ", ".join(f"'{name}'" for name in known)
+        form = "one of " if len(known) > 1 else ""
+        raise Wrong(f"must be {form}{listed} (got {shown(value)})", hint)
+
+    return read
+
+
+def _drug(value: object) -> str:
+    if isinstance(value, str) and value in DRUGS:
+        return value
+    hint = nearest(value, DRUGS) if isinstance(value, str) else f"such as '{REGIMENS[0]}'"
+    raise Wrong(f"unknown regimen {shown(value)}", hint)
+
+
+def _whole_within(least: int, most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = quantities.whole(value)
+        if number < least:
+            text = "must not be negative" if least == 0 else f"must be at least {least}"
+            raise Wrong(f"{text} (got {shown(value)})")
+        if number > most:
+            raise Wrong(f"must be at most {most} (got {shown(value)})")
+        return number
+
+    return read
+
+
+def read_patients(value: object) -> int:
+    """The number of patients; none at all is a population without anyone."""
+    if quantities.whole(value) == 0:
+        raise Wrong("the population is empty: ask for at least 1 patient (got 0)")
+    return _whole_within(1, MOST_PATIENTS)(value)
+
+
+def read_draws(value: object) -> int | str:
+    """The best estimates, or how many draws from their uncertainty."""
+    if value == MEAN:
+        return MEAN
+    if value == "posterior":
+        raise Wrong(
+            "this version ships no posterior to draw from yet",
+            f"use '{MEAN}', or a number of draws from the published uncertainty",
+        )
+    if isinstance(value, str):
+        raise Wrong(f"must be '{MEAN}' or a whole number (got {shown(value)})", f"use '{MEAN}'")
+    return _whole_within(1, MOST_PATIENTS)(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Wrong(f"must be true or false, without quotes (got {shown(value)})")
+
+
+def _words(value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise Wrong(f"must be a text in quotes (got {shown(value)})")
+
+
+def _any_words(value: object) -> str:
+    return "" if isinstance(value, str) and not value.strip() else _words(value)
+
+
+def policy_name(value: object) -> str:
+    """A policy's name, fit for file and column names."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    words = re.findall(r"[a-z0-9]+", shown(value).casefold())
+    example = "_".join(words)
+    hint = f"such as '{example}'" if _NAME.fullmatch(example) else "such as 'liver_first'"
+    raise Wrong(
+        f"must be lower-case words joined by underscores (got {shown(value)})",
+        f"{hint}; `label` is free text",
+    )
+
+
+def within(least: int, most: int) -> list[Any]:
+    """What makes an `int` field hold whole numbers of a range, here and in the schema."""
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return [BeforeValidator(_whole_within(least, most)), WithJsonSchema(schema)]
+
+
+def _write_days(length: float | None) -> str | None:
+    return None if length is None else quantities.write_days(length)
+
+
+_DURATION = WithJsonSchema({"type": "string", "pattern": quantities.DURATION_PATTERN})
+_WRITE_DURATION = PlainSerializer(_write_days, when_used="json")
+_SHARE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            {"type": "string", "pattern": quantities.PERCENT_PATTERN},
+        ]
+    }
+)
+_NOT_NEGATIVE = WithJsonSchema({"type": "number", "minimum": 0})
+
+Days = Annotated[float, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
+Interval = Annotated[float, BeforeValidator(quantities.interval), _WRITE_DURATION, _DURATION]
+SomeDays = Annotated[float | None, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
+PositiveShare = Annotated[float, BeforeValidator(quantities.positive_share), _SHARE]
+NotNegative = Annotated[float, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
+SomeNotNegative = Annotated[float | None, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
+Words = Annotated[str, BeforeValidator(_words)]
+AnyWords = Annotated[str, BeforeValidator(_any_words)]
+Name = Annotated[
+    str,
+    BeforeValidator(policy_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+Drug = Annotated[
+    str, BeforeValidator(_drug), WithJsonSchema({"type": "string", "enum": list(DRUGS)})
+]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
+Cycles = Annotated[int, *within(0, MOST_CYCLES)]
