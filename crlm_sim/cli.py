@@ -74,8 +74,9 @@ def run_command(
     from crlm_sim.report.terminal import run_text
 
     _print(done.summary, run_text, json)
-    if done.folder:
-        _write_page(done.folder, quiet)
+    page = _write_page(done.folder, quiet) if done.folder else None
+    if page and not quiet:
+        typer.echo(f"page: {page}", err=True)
 
 
 @app.command()
@@ -168,7 +169,10 @@ def report(
     """Write a run's page again: one self-contained HTML file."""
     if not (run / "summary.json").is_file():
         _refuse(f"{run} is not a run folder: expected summary.json in it")
-    _write_page(run, quiet)
+    page = _write_page(run, quiet)
+    if page is None:
+        raise typer.Exit(WRONG_INPUT)
+    typer.echo(page)
 
 
 def _load(path: Path, settings: list[str], policies: list[str] | None) -> Scenario:
@@ -232,17 +236,17 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
         return run(scenario, progress=show, **options)
 
 
-def _write_page(folder: Path, quiet: bool) -> None:
-    """The run's page, or what is missing to write it."""
+def _write_page(folder: Path, quiet: bool) -> Path | None:
+    """The run's page; None, with a word why, if a library it needs is missing."""
     from crlm_sim.report import write_report
 
+    if not quiet:
+        typer.echo("writing the page …", err=True)
     try:
-        page = write_report(folder)
+        return write_report(folder)
     except ImportError as error:
-        if not quiet:
-            typer.echo(f"no page written: {error}", err=True)
-    else:
-        typer.echo(f"page: {page}", err=True)
+        typer.echo(f"no page written: {error}", err=True)
+        return None
 
 
 def _refuse(message: str) -> NoReturn:
