@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from crlm_sim import streams
 from crlm_sim.care.imaging import choose_targets
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import forget_safety, grow
 from crlm_sim.disease.liver import add_injury
-from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, TOXIC
+from crlm_sim.disease.patient import (
+    BRAF_MUTANT,
+    MINUTES_PER_DAY,
+    NEVER,
+    RIGHT_COLON,
+    TOXIC,
+    WILD_TYPE,
+)
 
 NO_COURSE, PREOPERATIVE, LINE, ADJUVANT = range(4)
 
@@ -29,6 +38,9 @@ def begin_course(patient, params, policy, course, regimen, cycles, minute):
     patient.evaluation_minute = NEVER
     patient.progressed = 0
     if course == LINE:
+        own_limit = params.regimen_most_cycles[regimen]
+        if own_limit > 0.0:
+            patient.course_limit = int(own_limit)
         patient.lines_received = max(patient.lines_received, patient.line)
     choose_targets(patient, params)
 
@@ -51,13 +63,45 @@ def stop_drug(patient, params, minute):
 
 
 @compiled
+def _anti_egfr_log_kill(patient, params):
+    """What an EGFR antibody adds to the log kill, by mutation and side of the primary."""
+    if patient.mutation != WILD_TYPE:
+        return params.anti_egfr_log_kill_mutant
+    if patient.primary_site == RIGHT_COLON:
+        return params.anti_egfr_log_kill_right
+    return params.anti_egfr_log_kill_left
+
+
+@compiled
+def kill_rates(patient, params, regimen):
+    """Kill (1/day) of the sensitive and the resistant parts by a regimen in the present line.
+
+    Checkpoint inhibition is a mixture: in MSI-high disease a durable response that knows no
+    resistant part, or none at all; it does nothing in other disease. Encorafenib acts in BRAF
+    mutant disease only.
+    """
+    kill = params.regimen_kill_per_day[regimen] * patient.sensitivity
+    durable = params.regimen_checkpoint_response[regimen]
+    if durable > 0.0:
+        responds = streams.uniform(patient, streams.IMMUNITY, 0) < durable
+        kill = kill if patient.msi_high and responds else 0.0
+        return kill, kill
+    line = patient.line if patient.course == LINE else 0
+    kill *= params.line_kill_factor[line]
+    share = params.line_resistant_share[line]
+    if params.regimen_braf_targeted[regimen] > 0.0 and patient.mutation != BRAF_MUTANT:
+        kill = 0.0
+    if params.regimen_anti_egfr[regimen] > 0.0:
+        kill *= math.exp(_anti_egfr_log_kill(patient, params))
+        if line == 0:
+            share = params.anti_egfr_perioperative_resistant_share
+    return kill, kill * share
+
+
+@compiled
 def _set_kill(patient, params, regimen, minute):
     """Kill of this regimen in this line; grows the disease first if the kill is another."""
-    line = patient.line if patient.course == LINE else 0
-    sensitive = (
-        params.regimen_kill_per_day[regimen] * patient.sensitivity * params.line_kill_factor[line]
-    )
-    resistant = sensitive * params.line_resistant_share[line]
+    sensitive, resistant = kill_rates(patient, params, regimen)
     changed = sensitive != patient.kill_sensitive or resistant != patient.kill_resistant
     if changed or patient.drug_until < minute:
         grow(patient, params, minute)
