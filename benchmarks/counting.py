@@ -28,7 +28,10 @@ def count(patients: int) -> dict[str, float]:
     scenario = load("scenarios/sequencing.toml")
     records = cohort.blank_patients(0, patients, scenario.run.seed).view(np.recarray)
     params = pack().view(np.recarray)[0]
-    policy = scenario.packed_policy(scenario.policy_names[0]).view(np.recarray)[0]
+    packed = scenario.packed_policy(scenario.policy_names[0])
+    settings, values, policy = cohort.own_settings(packed, patients)
+    settings = settings.view(np.recarray)
+    rules = scenario.packed_rules(scenario.policy_names[0]).view(np.recarray)[0]
     log = np.zeros(0, steps.ACTIVITY_LOG)
     spent: Counter[str] = Counter()
 
@@ -42,8 +45,10 @@ def count(patients: int) -> dict[str, float]:
     for function, name in COUNTED.items():
         setattr(math, function, counting(getattr(math, function), name))
     streams.philox = counting(streams.philox, "draws")
-    for record in records:
-        spent["activities"] += cohort.live(record, params, policy, scenario.horizon_minutes, log)
+    for record, own, numbers in zip(records, settings, values, strict=True):
+        spent["activities"] += cohort.live(
+            record, params, own, numbers, policy, rules, scenario.horizon_minutes, log
+        )
     return {name: total / patients for name, total in spent.items()}
 
 

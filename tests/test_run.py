@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray
 
-from crlm_sim.experiments import run
+from crlm_sim.experiments import EmptyPopulation, run
 from crlm_sim.experiments.run import FolderError, scenario_hash
 from crlm_sim.experiments.simulate import trace_patient
 from crlm_sim.scenario import load, loads
@@ -167,3 +167,75 @@ def test_a_trace_is_the_patient_of_the_table(kept, scenario):
             assert patient["cycles"] == row["cycles"]
             days = np.array([step.day for step in steps])
             assert (np.diff(days) >= 0).all()
+
+
+TWINS = """
+title = "rules"
+[run]
+patients = 400
+[[policy]]
+name = "direct"
+base = "simultaneous"
+adjuvant_cycles = 0
+timing = "upfront"
+conversion_regimen = "folfoxiri"
+[[policy]]
+name = "ruled"
+base = "liver_first"
+[[policy.rule]]
+when = "{when}"
+do = {{ sequence = "simultaneous", adjuvant_cycles = 0, timing = "upfront" }}
+[[policy.rule]]
+when = "age >= 0 years"
+do = {{ sequence = "colorectal-first", conversion_regimen = "folfoxiri" }}
+"""
+
+
+@pytest.mark.parametrize("engine", ["cohort", "agents"])
+@pytest.mark.parametrize("when", ["default", "fong_score >= 1", "not (rectal and not rectal)"])
+def test_a_rule_that_always_holds_is_the_policy_it_makes(when, engine):
+    """The first rule that holds wins, setting by setting; the rest of the policy stays."""
+    done = run(loads(TWINS.format(when=when)), keep=False, engine=engine)
+    for entry in done.summary["differences"]["ruled"].values():
+        assert entry["estimate"] in (0.0, None)
+
+
+def test_a_rule_changes_only_those_it_holds_for(scenario, tmp_path):
+    text = TWINS.format(when="rectal").replace('when = "age >= 0 years"', 'when = "rectal"')
+    text += '[[policy]]\nname = "bare"\nbase = "liver_first"\n'
+    done = run(loads(text), out=tmp_path / "rules", patients_table=True)
+    table = pd.read_parquet(done.folder / "patients.parquet").set_index(["policy", "patient"])
+    ruled, bare, direct = (table.loc[name] for name in ("ruled", "bare", "direct"))
+    rectal = bare["primary_site"] == "rectum"
+    pd.testing.assert_frame_equal(ruled[~rectal], bare[~rectal])
+    pd.testing.assert_frame_equal(ruled[rectal], direct[rectal])
+    assert not ruled[rectal].equals(bare[rectal])
+
+
+@pytest.mark.parametrize("block", [13, 5000])
+def test_the_eligible_are_the_first_who_meet_the_condition(tmp_path, block):
+    text = 'title = "few"\n[run]\npatients = 60\n[population]\neligible = "{}"\n'
+    text += '[[policy]]\nname = "liver_first"\n'
+    condition = "age < 65 years and seen_lesions <= 4 and liver_only"
+    everybody = text.replace("patients = 60", "patients = 2000").format("age > 0 years")
+    few, many = loads(text.format(condition)), loads(everybody)
+    table = {}
+    for name, one in (("few", few), ("many", many)):
+        done = run(one, out=tmp_path / name, patients_table=True, block_patients=block)
+        table[name] = pd.read_parquet(done.folder / "patients.parquet")
+    chosen = table["few"]
+    same = table["many"].set_index("patient").loc[chosen["patient"]].reset_index()
+    pd.testing.assert_frame_equal(same[chosen.columns], chosen)
+    assert len(chosen) == 60
+    assert (chosen["age_years"] < 65).all()
+    fewer = run(loads(text.format(condition), settings=["run.patients=30"]), keep=False)
+    assert fewer.tally.patients.sum() == 30
+    first = run(loads(text.format(condition)), keep=False, block_patients=7)
+    assert first.summary["policies"] == run(few, keep=False).summary["policies"]
+
+
+def test_a_condition_nobody_meets_is_an_empty_population():
+    text = 'title = "none"\n[population]\neligible = "age < 20 years and flr < 0.1 %"\n'
+    text += '[[policy]]\nname = "liver_first"\n'
+    with pytest.raises(EmptyPopulation, match="population is empty"):
+        run(loads(text), keep=False)

@@ -370,7 +370,7 @@ KILLS = [f"{name}.kill_per_day" for name in REGIMENS]
 
 
 def test_options_of_this_test_are_all_there_are() -> None:
-    assert set(OPTIONS) | {"name"} == set(Policy.model_fields)
+    assert set(OPTIONS) | {"name", "rules"} == set(Policy.model_fields)
 
 
 def written(key: str, value: object) -> str:
@@ -441,6 +441,11 @@ PLACES = st.sampled_from(
         "policy.base",
         "[[policy]]\nbase",
         "[[policy]]\nname",
+        "[[policy]]\nrule",
+        "[[policy.rule]]\nwhen",
+        "[[policy.rule]]\ndo",
+        "[policy.rule]\nwhen",
+        "population.eligible",
         "[[run]]\nseed",
         '""',
     ]

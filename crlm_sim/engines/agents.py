@@ -11,10 +11,14 @@ from collections.abc import Generator
 import numpy as np
 import simpy
 
+from crlm_sim.care.policy import no_rules
+from crlm_sim.engines.cohort import check_blank, own_settings
 from crlm_sim.engines.services import unlimited
 from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, first_step, next_step
 
 Row = tuple[int, int, int, int, int]
+Care = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Everybody's own settings, the same as numbers, the policy's numbers, its rules."""
 
 
 def _course(
@@ -23,7 +27,7 @@ def _course(
     patients: np.ndarray,
     place: int,
     params: np.ndarray,
-    policy: np.ndarray,
+    care: Care,
     horizon: int,
     log: list[Row] | None,
 ) -> Generator[simpy.Event, object, None]:
@@ -31,7 +35,7 @@ def _course(
     diagnosis = int(env.now)
     number = int(patients["patient"][place])
     kind, activity, service, start, end, event = first_step(
-        patients, place, params, policy, horizon
+        patients, place, params, care[0], horizon
     )
     now, going = 0, True
     while going:
@@ -45,7 +49,7 @@ def _course(
                 log.append((number, activity, service, start, end))
         now = int(env.now) - diagnosis
         going, kind, activity, service, start, end, event = next_step(
-            patients, place, params, policy, kind, activity, start, now, event, horizon
+            patients, place, params, *care, kind, activity, start, now, event, horizon
         )
 
 
@@ -63,18 +67,21 @@ def simulate(
     horizon_minutes: int,
     arrivals: np.ndarray | None = None,
     keep_log: bool = False,
+    rules: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """As `cohort.simulate`, patient by patient on the SimPy clock.
 
     `arrivals` are minutes of diagnosis (int64, default all 0); records and log stay in minutes
     from each patient's own diagnosis.
     """
+    check_blank(patients)
     env = simpy.Environment()
     services = unlimited(env)
     log: list[Row] | None = [] if keep_log else None
     minutes = np.zeros(len(patients), np.int64) if arrivals is None else arrivals
+    care = (*own_settings(policy, len(patients)), no_rules() if rules is None else rules)
     for place, minute in enumerate(minutes.tolist()):
-        course = _course(env, services, patients, place, params, policy, horizon_minutes, log)
+        course = _course(env, services, patients, place, params, care, horizon_minutes, log)
         env.process(_arrive(env, minute, course) if minute else course)
     env.run()
     if log is None:

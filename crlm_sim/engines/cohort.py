@@ -6,24 +6,25 @@ import numba
 import numpy as np
 from numba import prange
 
+from crlm_sim.care.policy import as_values, no_rules
 from crlm_sim.compiled import compiled, compiled_parallel, is_in_cache
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import PATIENT, new_patients
-from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, carry_out, plan
+from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, plan, settle_and_carry_out
 
-LOG_ROWS = 512
-"""Most activities one patient's log can hold; more is an error, never a silent loss."""
+LOG_ROWS = 256
+"""Rows a patient's log is given at first; if anybody needs more, all are lived once more."""
 
 
 @compiled
-def live(patient, params, policy, horizon, log):
+def live(patient, params, settings, values, policy, rules, horizon, log):
     """One patient from diagnosis to death or horizon; returns the activities begun."""
     begin(patient, params)
     now = 0
     rows = 0
     going = True
     while going:
-        kind, activity, service, start, end, event = plan(patient, params, policy, now, horizon)
+        kind, activity, service, start, end, event = plan(patient, params, settings, now, horizon)
         if kind == ACTIVITY:
             if rows < log.shape[0]:
                 row = log[rows]
@@ -33,28 +34,72 @@ def live(patient, params, policy, horizon, log):
                 row.start = start
                 row.end = end
             rows += 1
-        going = carry_out(patient, params, policy, kind, activity, start, end, event, horizon)
+        going = settle_and_carry_out(
+            patient,
+            params,
+            settings,
+            values,
+            policy,
+            rules,
+            kind,
+            activity,
+            start,
+            end,
+            event,
+            horizon,
+        )
         now = end
     return rows
 
 
 @compiled_parallel
-def _live_all(patients, params, policy, horizon, log, rows):
+def _live_all(patients, params, settings, values, policy, rules, horizon, log, rows):
     for i in prange(patients.shape[0]):
-        rows[i] = live(patients[i], params[0], policy[0], horizon, log[i])
+        rows[i] = live(
+            patients[i],
+            params[0],
+            settings[i],
+            values[i],
+            policy,
+            rules[0],
+            horizon,
+            log[i],
+        )
+
+
+def own_settings(policy: np.ndarray, patients: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(settings, the same as numbers, the policy's numbers): each patient's own, as the policy's.
+
+    Shapes (patients,) of dtype POLICY, (patients, settings), (settings,).
+    """
+    settings = np.repeat(policy, patients)
+    return settings, as_values(settings), as_values(policy)[0].copy()
 
 
 def blank_patients(
     first: int, size: int, seed: int, draw: int = 0, replicate: int = 0, policy: int = 0
 ) -> np.ndarray:
     """Records for patients `first` … `first + size − 1`, to be lived by an engine."""
-    patients = new_patients(size)
+    return blank_records(np.arange(first, first + size), seed, draw, replicate, policy)
+
+
+def blank_records(
+    numbers: np.ndarray, seed: int, draw: int = 0, replicate: int = 0, policy: int = 0
+) -> np.ndarray:
+    """As `blank_patients`, for the patients of these numbers."""
+    patients = new_patients(len(numbers))
     patients["seed"] = seed
     patients["draw"] = draw
     patients["replicate"] = replicate
     patients["policy"] = policy
-    patients["patient"] = np.arange(first, first + size)
+    patients["patient"] = numbers
     return patients
+
+
+def check_blank(patients: np.ndarray) -> None:
+    """Raise ValueError unless these are records nobody has lived yet."""
+    if patients.dtype != PATIENT or patients["clones"].any():
+        raise ValueError("expected blank patient records; make new ones with `blank_patients`")
 
 
 def simulate(
@@ -64,27 +109,46 @@ def simulate(
     horizon_minutes: int,
     threads: int | None = None,
     keep_log: bool = False,
+    rules: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Live all `patients` (dtype PATIENT, in place) under one packed policy.
+    """Live all `patients` (dtype PATIENT, in place) under one packed policy and its rules.
 
     Returns the activity log (dtype ACTIVITY_LOG, by patient and time) if `keep_log`, else None.
-    Raises RuntimeError if a patient has more activities than a log holds.
     """
-    assert patients.dtype == PATIENT
-    size = len(patients)
-    log = np.zeros((size, LOG_ROWS if keep_log else 0), ACTIVITY_LOG)
-    rows = np.zeros(size, np.int64)
+    check_blank(patients)
+    own = own_settings(policy, len(patients))
+    rules = no_rules() if rules is None else rules
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads or before, before))
     try:
-        _live_all(patients, params, policy, horizon_minutes, log, rows)
+        if not keep_log:
+            _live_with_log(patients, params, own, rules, horizon_minutes, 0)
+            return None
+        blank = patients.copy()
+        log, rows = _live_with_log(patients, params, own, rules, horizon_minutes, LOG_ROWS)
+        longest = int(rows.max(initial=0))
+        if longest > LOG_ROWS:
+            patients[:] = blank
+            own = own_settings(policy, len(patients))
+            log, rows = _live_with_log(patients, params, own, rules, horizon_minutes, longest)
     finally:
         numba.set_num_threads(before)
-    if not keep_log:
-        return None
-    if rows.max(initial=0) > LOG_ROWS:
-        raise RuntimeError(f"a patient had {rows.max()} activities; the log holds {LOG_ROWS}")
-    return log[np.arange(LOG_ROWS)[None, :] < rows[:, None]]
+    return log[np.arange(log.shape[1])[None, :] < rows[:, None]]
+
+
+def _live_with_log(
+    patients: np.ndarray,
+    params: np.ndarray,
+    own: tuple[np.ndarray, np.ndarray, np.ndarray],
+    rules: np.ndarray,
+    horizon_minutes: int,
+    capacity: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Live everybody; (log of `capacity` rows a patient, rows each would have needed)."""
+    log = np.zeros((len(patients), capacity), ACTIVITY_LOG)
+    rows = np.zeros(len(patients), np.int64)
+    _live_all(patients, params, *own, rules, horizon_minutes, log, rows)
+    return log, rows
 
 
 def is_compiled() -> bool:

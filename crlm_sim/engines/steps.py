@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crlm_sim.care.activities import MDT_MEETING
 from crlm_sim.care.pathway import (
     PRIMARY_EVENT,
     complete,
@@ -16,7 +17,9 @@ from crlm_sim.care.pathway import (
     next_activity,
     next_clinical_event,
 )
+from crlm_sim.care.rules import settle
 from crlm_sim.compiled import compiled
+from crlm_sim.disease.death import next_death
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import NEVER
 
@@ -43,7 +46,9 @@ def plan(patient, params, policy, now, horizon):
         minute = max(minute, now)
         if minute <= start:
             return EVENT, activity, service, minute, minute, event
-        if event != PRIMARY_EVENT:
+        if event == PRIMARY_EVENT:  # it waits for the activity to end, a death does not
+            minute, event = next_death(patient, params, end)
+        if minute != NEVER:
             return ACTIVITY, activity, service, start, minute, event
     if start >= horizon:
         return END, activity, service, horizon, horizon, 0
@@ -67,23 +72,72 @@ def carry_out(patient, params, policy, kind, activity, start, end, event, horizo
 
 
 @compiled
-def first_step(patients, place, params, policy, horizon):
+def settle_and_carry_out(
+    patient,
+    params,
+    settings,
+    values,
+    policy,
+    rules,
+    kind,
+    activity,
+    start,
+    end,
+    event,
+    horizon,
+):
+    """`carry_out`, with the patient's settings settled first when it is a meeting."""
+    if kind == ACTIVITY and activity == MDT_MEETING:
+        settle(patient, params, settings, values, policy, rules, end)
+    return carry_out(patient, params, settings, kind, activity, start, end, event, horizon)
+
+
+@compiled
+def first_step(patients, place, params, settings, horizon):
     """Draw the patient at a place of the array and plan their first step; returns as `plan`.
 
     Here and below whole arrays cross from Python: a record costs forty times as much to pass.
     """
     begin(patients[place], params[0])
-    return plan(patients[place], params[0], policy[0], 0, horizon)
+    return plan(patients[place], params[0], settings[place], 0, horizon)
 
 
 @compiled
-def next_step(patients, place, params, policy, kind, activity, start, end, event, horizon):
-    """`carry_out`, then `plan` from its end if the patient goes on: one call from Python.
+def next_step(
+    patients,
+    place,
+    params,
+    settings,
+    values,
+    policy,
+    rules,
+    kind,
+    activity,
+    start,
+    end,
+    event,
+    horizon,
+):
+    """Carry out a step, then `plan` from its end if the patient goes on: one call from Python.
 
     Returns (goes on, then as `plan`).
     """
     patient = patients[place]
-    if not carry_out(patient, params[0], policy[0], kind, activity, start, end, event, horizon):
+    own = settings[place]
+    if not settle_and_carry_out(
+        patient,
+        params[0],
+        own,
+        values[place],
+        policy,
+        rules[0],
+        kind,
+        activity,
+        start,
+        end,
+        event,
+        horizon,
+    ):
         return False, END, activity, 0, end, end, 0
-    kind, activity, service, start, end, event = plan(patient, params[0], policy[0], end, horizon)
+    kind, activity, service, start, end, event = plan(patient, params[0], own, end, horizon)
     return True, kind, activity, service, start, end, event

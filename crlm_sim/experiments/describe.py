@@ -80,9 +80,14 @@ def explain(scenario: Scenario) -> dict[str, Any]:
         "regimens": list(REGIMENS),
         "decisions": [{"when": when, "then": then} for when, then in _DECISIONS],
         "policies": {
-            policy.name: policy.model_dump(mode="json", exclude={"name"})
+            policy.name: policy.model_dump(mode="json", exclude={"name", "rules"})
             for policy in scenario.policies
         },
+        "rules": {
+            policy.name: [{"when": rule.when, "do": dict(rule.do)} for rule in policy.rules]
+            for policy in scenario.policies
+        },
+        "eligible": scenario.population.eligible,
         "changed_by_the_scenario": {name: list(value) for name, value in scenario.changes.items()},
         "parameters": [_plain(parameter) for parameter in table.values()],
         "assumptions": sum(parameter.is_assumption for parameter in table.values()),

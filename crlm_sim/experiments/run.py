@@ -6,6 +6,7 @@ with the run's name always holds a whole run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ import numpy as np
 from crlm_sim import __version__
 from crlm_sim.disease.patient import CAUSES, NEVER
 from crlm_sim.evidence import ACTIVITIES, parameters
-from crlm_sim.experiments.simulate import Block, packed_parameters, simulate_block
+from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes import Tally, summarise_draws
 from crlm_sim.scenario import Scenario, to_toml
@@ -101,6 +102,10 @@ def run(
             _write(folder.partial, scenario, done, command)
             folder.finish()
         return done
+    except OSError as error:
+        if folder is None or isinstance(error, FolderError):
+            raise
+        raise FolderError(f"{folder.path} cannot be written: {error.strerror or error}") from None
     finally:
         if folder:
             folder.clean()
@@ -139,23 +144,33 @@ class _Work:
             params = packed_parameters(self.scenario, draw)
             tally = Tally.empty(self.scenario.policy_names, self.scenario.horizon_minutes)
             for replicate in range(run_.replications):
-                for first in range(0, run_.patients, self.block_patients):
-                    blocks = self._block(first, params, draw, replicate, tally, total)
+                for numbers in patient_numbers(
+                    self.scenario,
+                    self.block_patients,
+                    params=params,
+                    draw=draw,
+                    replicate=replicate,
+                ):
+                    blocks = self._block(numbers, params, draw, replicate, tally, total)
                     if self.tables:
                         self.tables.add(blocks, self.scenario.policy_names, draw, replicate)
             yield tally
 
     def _block(
-        self, first: int, params: np.ndarray, draw: int, replicate: int, tally: Tally, total: int
+        self,
+        numbers: np.ndarray,
+        params: np.ndarray,
+        draw: int,
+        replicate: int,
+        tally: Tally,
+        total: int,
     ) -> list[Block]:
-        size = min(self.block_patients, self.scenario.run.patients - first)
         blocks = []
         for place, policy in enumerate(self.scenario.policy_names):
             block = simulate_block(
                 self.scenario,
                 policy,
-                first,
-                size,
+                numbers,
                 params=params,
                 draw=draw,
                 replicate=replicate,
@@ -166,7 +181,7 @@ class _Work:
             tally.add(place, block.patients)
             if self.tables:
                 blocks.append(block)
-            self.done += size
+            self.done += len(numbers)
             if self.progress:
                 self.progress(self.done, total)
         return blocks
@@ -223,6 +238,7 @@ class _RunFolder:
         if out is not None and out.exists():
             raise FolderError(f"{out} exists already: name a folder that does not")
         self.partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._new_parents = [parent for parent in self.path.parents if not parent.exists()]
         try:
             self.partial.mkdir(parents=True)
         except OSError as error:
@@ -239,6 +255,10 @@ class _RunFolder:
 
     def clean(self) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
+        if not self.path.exists():
+            for parent in self._new_parents:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
 
 
 def _entries(summary: dict[str, Any]) -> Any:
@@ -296,13 +316,20 @@ def _provenance(scenario: Scenario, done: Run, command: str) -> dict[str, Any]:
 
 def _swimmers(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     """The courses of the first patients under each policy, for a swimmer plot."""
-    params = packed_parameters(scenario, draw_numbers(scenario.run.draws)[0])
-    size = min(SWIMMERS, scenario.run.patients)
+    draw = draw_numbers(scenario.run.draws)[0]
+    params = packed_parameters(scenario, draw)
+    few = scenario.model_copy(
+        update={
+            "run": scenario.run.model_copy(
+                update={"patients": min(SWIMMERS, scenario.run.patients)}
+            )
+        }
+    )
+    numbers = np.concatenate(list(patient_numbers(few, SWIMMERS, params=params, draw=draw)))
     found = {}
     for policy in scenario.policy_names:
-        draw = draw_numbers(scenario.run.draws)[0]
         block = simulate_block(
-            scenario, policy, 0, size, params=params, draw=draw, keep_log=True, threads=1
+            scenario, policy, numbers, params=params, draw=draw, keep_log=True, threads=1
         )
         assert block.log is not None
         found[policy] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ import numpy as np
 from crlm_sim.disease.patient import NEVER, SITE_NAMES
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.arrivals import arrival_minutes
-from crlm_sim.engines.steps import ACTIVITY, EVENT, carry_out, plan
+from crlm_sim.engines.screening import eligible
+from crlm_sim.engines.steps import ACTIVITY, EVENT, plan, settle_and_carry_out
 from crlm_sim.evidence import ACTIVITIES, pack
 from crlm_sim.scenario import Scenario
+
+_MOST_SCREENED = 100_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ def packed_parameters(scenario: Scenario, draw: int) -> np.ndarray:
 def simulate_block(
     scenario: Scenario,
     policy: str,
-    first: int,
-    size: int,
+    numbers: np.ndarray,
     *,
     params: np.ndarray,
     draw: int = 0,
@@ -41,17 +44,50 @@ def simulate_block(
     threads: int | None = None,
     keep_log: bool = False,
 ) -> Block:
-    """Patients `first` … `first + size − 1` of a scenario under one policy."""
+    """The patients of these numbers under one policy of a scenario."""
     place = scenario.policy_names.index(policy)
-    patients = cohort.blank_patients(first, size, scenario.run.seed, draw, replicate, place)
+    patients = cohort.blank_records(numbers, scenario.run.seed, draw, replicate, place)
     packed = scenario.packed_policy(policy)
     horizon = scenario.horizon_minutes
     arrivals = arrival_minutes(patients, scenario.run.arrivals_per_year)
+    rules = scenario.packed_rules(policy)
     if engine == "agents":
-        log = agents.simulate(patients, params, packed, horizon, arrivals, keep_log)
+        log = agents.simulate(patients, params, packed, horizon, arrivals, keep_log, rules)
     else:
-        log = cohort.simulate(patients, params, packed, horizon, threads, keep_log)
+        log = cohort.simulate(patients, params, packed, horizon, threads, keep_log, rules)
     return Block(patients, arrivals, log)
+
+
+class EmptyPopulation(ValueError):
+    """Nobody, or hardly anybody, meets a scenario's eligibility."""
+
+
+def patient_numbers(
+    scenario: Scenario, block: int, *, params: np.ndarray, draw: int = 0, replicate: int = 0
+) -> Iterator[np.ndarray]:
+    """The numbers of a run's patients, at most `block` at a time: the first that are eligible.
+
+    Raises EmptyPopulation once fewer than one in `_MOST_SCREENED` screened were eligible.
+    """
+    wanted = scenario.run.patients
+    condition = scenario.packed_eligible()
+    policy = scenario.packed_policy(scenario.reference)
+    found = screened = 0
+    while found < wanted:
+        numbers = np.arange(screened, screened + block)
+        screened += block
+        if condition[0]["count"]:
+            records = cohort.blank_records(numbers, scenario.run.seed, draw, replicate)
+            numbers = numbers[eligible(records, params, policy, condition)]
+        numbers = numbers[: wanted - found]
+        found += len(numbers)
+        if screened > _MOST_SCREENED * max(found, 1):
+            raise EmptyPopulation(
+                f"the population is empty: of the first {screened:,} patients {found} meet "
+                f"eligible = '{scenario.population.eligible}'"
+            )
+        if len(numbers):
+            yield numbers
 
 
 @dataclass(frozen=True)
@@ -117,17 +153,31 @@ def trace_patient(
     from crlm_sim.disease.onset import begin
 
     params = packed_parameters(scenario, draw)[0]
-    packed = scenario.packed_policy(policy)[0]
+    rules = scenario.packed_rules(policy)[0]
+    settings, values, packed = cohort.own_settings(scenario.packed_policy(policy), 1)
     horizon = scenario.horizon_minutes
     patient = cohort.blank_patients(number, 1, scenario.run.seed, draw, replicate)[0]
     begin(patient, params)
     steps: list[TraceStep] = []
     now, going = 0, True
     while going:
-        kind, activity, _, start, end, event = plan(patient, params, packed, now, horizon)
+        kind, activity, _, start, end, event = plan(patient, params, settings[0], now, horizon)
         before = {field: int(patient[field]) for field in _WATCHED}
         scans = int(patient["scans"])
-        going = carry_out(patient, params, packed, kind, activity, start, end, event, horizon)
+        going = settle_and_carry_out(
+            patient,
+            params,
+            settings[0],
+            values[0],
+            packed,
+            rules,
+            kind,
+            activity,
+            start,
+            end,
+            event,
+            horizon,
+        )
         what = ACTIVITIES[activity].replace("_", " ")
         if kind == EVENT:
             what = "acute complication of the primary"

@@ -212,12 +212,28 @@ def explain_text(result: dict[str, Any]) -> str:
         _table("What the meeting decides", ["when", "then"], decisions),
         "",
         _table("Policies", ["setting", *policies], settings),
+        *_rules(result),
         "",
         _parameter_table(result["parameters"]),
         "",
         f"{len(result['parameters'])} parameters, {result['assumptions']} of them assumptions.",
     ]
     return _render(parts)
+
+
+def _rules(result: dict[str, Any]) -> list[Any]:
+    rows = [
+        [name, rule["when"], ", ".join(f"{key} = {value}" for key, value in rule["do"].items())]
+        for name, rules in result["rules"].items()
+        for rule in rules
+    ]
+    parts: list[Any] = []
+    if rows:
+        head = "Rules: at every meeting, for each setting the first that holds"
+        parts += ["", _table(head, ["policy", "when", "then"], rows)]
+    if result["eligible"]:
+        parts += ["", f"Studied are those with: {result['eligible']}"]
+    return parts
 
 
 def _setting(value: object) -> str:

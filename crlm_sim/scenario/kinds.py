@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from crlm_sim.evidence import REGIMENS
 from crlm_sim.scenario import quantities
 from crlm_sim.scenario.messages import Wrong, nearest, shown
+from crlm_sim.scenario.rules import parse, to_text
 
 NO_DRUGS = "none"
 DRUGS = (NO_DRUGS, *REGIMENS)
@@ -106,6 +107,16 @@ def policy_name(value: object) -> str:
         f"must be lower-case words joined by underscores (got {shown(value)})",
         f"{hint}; `label` is free text",
     )
+
+
+def read_condition(value: object) -> str:
+    """A condition of the rule language, in its canonical form."""
+    if isinstance(value, str):
+        return to_text(parse(value))
+    hint = "write it in quotes, such as 'fong_score <= 2'"
+    if isinstance(value, bool):
+        hint = f'write "{str(value).lower()}" in quotes'
+    raise Wrong(f"a condition must be a text (got {shown(value)})", hint)
 
 
 def within(least: int, most: int) -> list[Any]:

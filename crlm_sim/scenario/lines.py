@@ -20,6 +20,11 @@ _STRINGS = (
     re.compile(r"'[^'\n]*'"),
 )
 _BARE_VALUE = re.compile(r"[^,\]}#\n]+")
+_SIGN = re.compile(
+    r"(?P<none>\\[ \t]*\n[ \t\n]*)|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\.|.", re.DOTALL
+)
+"""One sign of a text in double quotes, or a line's end that stands for none."""
+_ANY = re.compile(".", re.DOTALL)
 _DEEPEST = 50
 _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -35,6 +40,35 @@ class Place:
     key_span: tuple[int, int] = (0, 0)
     value_span: tuple[int, int] | None = None
     source: str = ""
+    written: str = ""
+    """The value as it is written, where it is a text."""
+
+
+def within(place: Place, column: int) -> tuple[int, int, str] | None:
+    """Where a sign of a text value stands: line, column and that line; None if nobody knows."""
+    if place.line is None or place.value_span is None or not place.written:
+        return None
+    at = _offset(place.written, column)
+    above = place.written[:at].count("\n")
+    if above == 0:
+        return place.line, place.value_span[0] + at, place.source
+    start = place.written.rfind("\n", 0, at) + 1
+    return place.line + above, at - start, place.written[start:].partition("\n")[0]
+
+
+def _offset(written: str, column: int) -> int:
+    """Where the sign at a column of a text stands in the text as it is written, with its quotes."""
+    long = written[:3] in ('"""', "'''")
+    quotes = 3 if long else 1
+    at = quotes + (long and written[quotes : quotes + 1] == "\n")
+    pattern = _SIGN if written[0] == '"' else _ANY
+    while column > 0 and at < len(written) - quotes:
+        found = pattern.match(written, at)
+        if found is None:
+            break
+        column -= not found["none"] if "none" in pattern.groupindex else 1
+        at = found.end()
+    return at
 
 
 def places(text: str, file: str) -> dict[Path, Place]:
@@ -184,7 +218,9 @@ class _Scan:
         begin = self.starts[(place.line or 1) - 1]
         stop = min(end - begin, len(place.source))
         if start - begin < stop:
-            self.found[path] = replace(place, value_span=(start - begin, stop))
+            written = self.text[start:end] if self.text[start] in "\"'" else ""
+            span = (start - begin, stop)
+            self.found[path] = replace(place, value_span=span, written=written)
 
 
 def _decoded(key: str) -> str:

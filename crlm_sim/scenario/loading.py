@@ -9,7 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from crlm_sim.evidence import SERVICES
-from crlm_sim.scenario.checks import check_policies, check_population
+from crlm_sim.scenario.checks import (
+    check_eligible,
+    check_policies,
+    check_population,
+    check_rules,
+    without_overridden,
+)
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
 from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
@@ -36,7 +42,8 @@ _TOP_KEYS = (
     "outcomes",
 )
 _TEXTS = ("title", "description")
-_BASE = "base"
+_NO_PARAMETERS = ("base", "eligible")
+"""What [population] says besides parameters."""
 
 
 def load(path: str | FilePath, settings: Sequence[str] = ()) -> Scenario:
@@ -81,19 +88,22 @@ def _scenario(source: Source, name: str, settings: Sequence[str]) -> Scenario:
     outcomes = part(source, Outcomes, ("outcomes",))
     _check_together(source, inhabitants, parameters, services)
     check_policies(source, outcomes.reference if outcomes else None)
+    check_eligible(source, population)
+    for policy in policies:
+        check_rules(source, policy)
     parts = {
         "name": name,
         "run": run,
         "population": population,
         "parameters": parameters,
-        "policies": tuple(policies),
         "services": services,
         "outcomes": outcomes,
     }
     _check_texts(source, texts)
     if source.problems:
         raise ScenarioError(_in_order(source.problems))
-    return Scenario.model_validate({**parts, **texts})
+    kept = tuple(without_overridden(policy) for policy in policies if policy)
+    return Scenario.model_validate({**parts, **texts, "policies": kept})
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
@@ -124,11 +134,12 @@ def _check_texts(source: Source, texts: dict[str, Any]) -> None:
 
 def _population(source: Source, values: Values) -> Population | None:
     data = source.data.get("population", {})
-    base = {_BASE: data[_BASE]} if isinstance(data, dict) and _BASE in data else {}
+    data = data if isinstance(data, dict) else {}
+    said = {key: data[key] for key in _NO_PARAMETERS if key in data}
     try:
-        return Population.model_validate({**base, "parameters": values})
+        return Population.model_validate({**said, "parameters": values})
     except ValidationError as error:
-        note_errors(source, error, ("population",), (_BASE,))
+        note_errors(source, error, ("population",), _NO_PARAMETERS)
         return None
 
 
@@ -137,10 +148,11 @@ def _values(source: Source, heading: str, known: Sequence[str]) -> Values:
     found: Values = {}
     for name, value in section(source, (heading,)).items():
         path = (heading, name)
-        if heading == "population" and name == _BASE:
+        if heading == "population" and name in _NO_PARAMETERS:
             continue
         if name not in known:
-            _unknown_parameter(source, path, known)
+            others = _NO_PARAMETERS if heading == "population" else ()
+            _unknown_parameter(source, path, (*known, *others))
             continue
         try:
             found[name] = read_values(name, value)

@@ -79,10 +79,16 @@ def nearest(word: str, known: Sequence[str]) -> str:
     if not found:
         folded = {name.casefold().replace("-", "_"): name for name in known}
         match = difflib.get_close_matches(word.casefold().replace("-", "_"), list(folded), n=1)
-        found = [folded[match[0]]] if match else []
+        found = [folded[match[0]]] if match else _holding(word, known)
     if found:
         return f"did you mean '{found[0]}'?"
     return one_of(known)
+
+
+def _holding(word: str, known: Sequence[str]) -> list[str]:
+    """The known word of which `word` is a part, if there is just one."""
+    found = [name for name in known if len(word) > 2 and word.casefold() in name.casefold()]
+    return found if len(found) == 1 else []
 
 
 def one_of(known: Sequence[str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from copy import copy
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
@@ -10,12 +13,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     WithJsonSchema,
+    create_model,
     model_validator,
 )
 
-from crlm_sim.care.policy import NO_REGIMEN, POLICY, SEQUENCES, TIMINGS
-from crlm_sim.evidence import REGIMENS
+from crlm_sim.care.policy import SEQUENCES, TIMINGS
 from crlm_sim.scenario import quantities
 from crlm_sim.scenario.kinds import (
     ENGINES,
@@ -40,11 +44,13 @@ from crlm_sim.scenario.kinds import (
     YesOrNo,
     choice,
     policy_name,
+    read_condition,
     read_draws,
     read_patients,
     within,
 )
-from crlm_sim.scenario.messages import Wrong
+from crlm_sim.scenario.messages import Wrong, shown
+from crlm_sim.scenario.packing import SETTINGS, packed_policy, packed_rules
 
 
 class _Part(BaseModel):
@@ -85,7 +91,19 @@ class Population(_Part):
     """Who is diagnosed: a named population and the parameters changed in it."""
 
     base: Annotated[Literal["unselected"], BeforeValidator(choice(POPULATIONS))] = "unselected"
+    eligible: Annotated[
+        str | None, BeforeValidator(read_condition), WithJsonSchema({"type": "string"})
+    ] = Field(None, description="Who is studied: a condition, such as 'age < 80 years'.")
     parameters: dict[str, tuple[float, ...]] = {}
+
+    @model_validator(mode="after")
+    def _condition_fits(self) -> Population:
+        self.packed_eligible()
+        return self
+
+    def packed_eligible(self) -> np.ndarray:
+        """The condition as the compiled code reads it: shape (1,), dtype `care.policy.RULES`."""
+        return packed_rules([] if self.eligible is None else [(self.eligible, {})])
 
 
 class Service(_Part):
@@ -103,6 +121,44 @@ class Outcomes(_Part):
     reference: Annotated[
         str | None, BeforeValidator(policy_name), WithJsonSchema({"type": "string"})
     ] = Field(None, description="The policy the others are compared with; the first if not given.")
+
+
+_CHANGE_EXAMPLE = 'such as do = { timing = "upfront" }'
+
+
+def _read_changes(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Wrong(f"must be settings in braces (got {shown(value)})", _CHANGE_EXAMPLE)
+    if not value:
+        raise Wrong("the rule changes nothing", _CHANGE_EXAMPLE)
+    return changes_model().model_validate(value).model_dump(exclude_unset=True)
+
+
+def _write_changes(values: Mapping[str, Any]) -> dict[str, Any]:
+    written = changes_model().model_construct(**values)
+    return written.model_dump(mode="json", exclude_unset=True)
+
+
+class Rule(_Part):
+    """Settings that differ for patients who meet a condition at a meeting."""
+
+    when: Annotated[str, BeforeValidator(read_condition), WithJsonSchema({"type": "string"})] = (
+        Field(description="A condition such as 'fong_score <= 2'; 'default' always holds.")
+    )
+    do: Annotated[
+        dict[str, Any],
+        BeforeValidator(_read_changes),
+        PlainSerializer(_write_changes, when_used="json"),
+    ] = Field(description="Settings of the policy, and what they become.")
+
+
+def _read_rules(value: object) -> object:
+    if isinstance(value, list | tuple) and all(isinstance(rule, dict | Rule) for rule in value):
+        return tuple(value)
+    raise Wrong(
+        "each rule is a section of its own with double brackets",
+        '[[policy.rule]], and below it when = "…" and do = { … }',
+    )
 
 
 class Policy(_Part):
@@ -158,6 +214,11 @@ class Policy(_Part):
     late_surveillance: Interval = Field(description="Time between late surveillance visits.")
     early_surveillance: Days = Field(description="How long visits come at the early pace.")
     surveillance_period: Days = Field(description="When surveillance ends.")
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(_read_rules)] = Field(
+        (),
+        alias="rule",
+        description="Settings that differ between patients; the first rule that holds wins.",
+    )
 
     @model_validator(mode="after")
     def _drugs_fit_cycles(self) -> Policy:
@@ -174,28 +235,29 @@ class Policy(_Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Policy:
+        self.packed_rules()
+        return self
+
     def packed(self) -> np.ndarray:
-        """The policy as the compiled code reads it: shape (1,), dtype `care.policy.POLICY`."""
-        record = np.zeros(1, POLICY)
-        for field in POLICY.names or ():
-            record[field] = _packed_field(self, field)
-        return record
+        """The policy's own settings as the compiled code reads them: shape (1,), dtype `POLICY`."""
+        return packed_policy({name: getattr(self, name) for name in SETTINGS})
+
+    def packed_rules(self) -> np.ndarray:
+        """The rules as the compiled code reads them: shape (1,), dtype `RULES`."""
+        return packed_rules([(rule.when, rule.do) for rule in self.rules])
 
 
-def _packed_field(policy: Policy, field: str) -> float:
-    """One field of the packed record, from the policy's value of nearly the same name."""
-    if field == "sequence":
-        return SEQUENCES.index(policy.sequence)
-    if field == "timing":
-        return TIMINGS.index(policy.timing)
-    if field == "surveillance_years":
-        return policy.surveillance_period / quantities.DAYS_PER_YEAR
-    if field.endswith("_regimen"):
-        drug = getattr(policy, field)
-        return NO_REGIMEN if drug == NO_DRUGS else REGIMENS.index(drug)
-    if field.endswith("_years"):
-        return getattr(policy, field.removesuffix("_years")) / quantities.DAYS_PER_YEAR
-    return getattr(policy, field.removesuffix("_days"))
+@cache
+def changes_model() -> type[BaseModel]:
+    """What a rule may set: every setting of a policy, checked in the same way, none required."""
+    fields: dict[str, Any] = {}
+    for name in SETTINGS:
+        field = copy(Policy.model_fields[name])
+        field.default = None
+        fields[name] = (field.annotation, field)
+    return create_model("Changes", __base__=_Part, **fields)
 
 
 class Scenario(_Part):
@@ -247,3 +309,11 @@ class Scenario(_Part):
     def packed_policy(self, name: str) -> np.ndarray:
         """The policy of that name as the compiled code reads it."""
         return self.policy(name).packed()
+
+    def packed_rules(self, name: str) -> np.ndarray:
+        """The rules of the policy of that name as the compiled code reads them."""
+        return self.policy(name).packed_rules()
+
+    def packed_eligible(self) -> np.ndarray:
+        """Who is studied, as the compiled code reads it; no rule if everybody is."""
+        return self.population.packed_eligible()

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from crlm_sim.scenario.messages import nearest, shown
-from crlm_sim.scenario.source import Source
+from crlm_sim.scenario.source import RULE, Source, moved_rules, rules_of
 
 STANDARD = "standard"
 _OWN = ("name", "label", "base")
@@ -21,12 +21,20 @@ def library() -> dict[str, dict[str, Any]]:
     text = resources.files("crlm_sim.scenario").joinpath("policies.toml").read_text("utf-8")
     raw = {entry["name"]: entry for entry in tomllib.loads(text)["policy"]}
     standard = inheritable(raw[STANDARD])
-    return {name: {**standard, **entry} for name, entry in raw.items()}
+    return {name: _of_library(standard, raw[STANDARD], entry) for name, entry in raw.items()}
+
+
+def _of_library(
+    settings: dict[str, Any], standard: dict[str, Any], entry: dict[str, Any]
+) -> dict[str, Any]:
+    below = [] if entry is standard else standard.get(RULE, [])
+    rules = [*entry.get(RULE, []), *below]
+    return {**settings, **entry, **({RULE: rules} if rules else {})}
 
 
 def inheritable(entry: dict[str, Any]) -> dict[str, Any]:
-    """What a policy hands down."""
-    return {key: value for key, value in entry.items() if key not in _OWN}
+    """The settings a policy hands down; its rules come after those of the heir."""
+    return {key: value for key, value in entry.items() if key not in (*_OWN, RULE)}
 
 
 def resolve(source: Source) -> None:
@@ -42,14 +50,33 @@ def resolve(source: Source) -> None:
     for name in raw:
         chain, root = _chain(source, raw, name, circles)
         values = dict(root)
+        root_rules = values.pop(RULE, [])
         for step in reversed(chain):
             values.update(inheritable(raw[step]))
             if step != name:
                 _hand_down_places(source, raw[step], step, name)
+        values.update(_rules(source, raw[name], chain, root_rules))
         values["label"] = _label(raw[name], name)
         values["name"] = name
         resolved[name] = values
     source.data["policy"] = resolved
+
+
+def _rules(
+    source: Source, entry: dict[str, Any], chain: list[str], root: list[Any]
+) -> dict[str, Any]:
+    """A policy's own rules, then those of what it builds on, each with its place."""
+    child = chain[0]
+    if RULE in entry and not rules_of(source, child):
+        return {RULE: entry[RULE]}
+    rules: list[Any] = []
+    for step in chain:
+        if step != child and rules_of(source, step):
+            old, new = ("policy", step, RULE), ("policy", child, RULE)
+            source.places |= moved_rules(source, old, new, len(rules))
+        rules += rules_of(source, step)
+    rules += root
+    return {RULE: rules} if rules else {}
 
 
 def _chain(
@@ -65,7 +92,7 @@ def _chain(
             return chain, _library_root(last)
         name_given = isinstance(base, str)
         if name_given and base in library() and (base == last or base not in raw):
-            return chain, inheritable(library()[base])
+            return chain, _library_root(base)
         if not name_given or base not in raw:
             known = [other for other in (*raw, *library()) if other != last]
             hint = nearest(base, known) if name_given else ""
@@ -88,7 +115,8 @@ def _report_circle(source: Source, circle: list[str], circles: set[frozenset[str
 
 
 def _library_root(name: str) -> dict[str, Any]:
-    return inheritable(library().get(name, library()[STANDARD]))
+    entry = library().get(name, library()[STANDARD])
+    return {key: value for key, value in entry.items() if key not in _OWN}
 
 
 def _label(entry: dict[str, Any], name: str) -> Any:

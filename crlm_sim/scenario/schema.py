@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from crlm_sim.evidence import Parameter, parameters
 from crlm_sim.scenario.kinds import POPULATIONS
 from crlm_sim.scenario.loading import WAITED_FOR
-from crlm_sim.scenario.model import Outcomes, Policy, Run, Scenario, Service
+from crlm_sim.scenario.model import Outcomes, Policy, Population, Rule, Run, Scenario, Service
+from crlm_sim.scenario.packing import SETTINGS
 from crlm_sim.scenario.parameters import (
     all_names,
     least_and_most,
@@ -19,6 +20,7 @@ from crlm_sim.scenario.parameters import (
 )
 from crlm_sim.scenario.policies import STANDARD, library
 from crlm_sim.scenario.quantities import DURATION_PATTERN, PERCENT_PATTERN
+from crlm_sim.scenario.source import RULE
 
 Schema = dict[str, Any]
 
@@ -67,23 +69,39 @@ def _without(entry: Schema, *keys: str) -> Schema:
     return {key: value for key, value in entry.items() if key not in keys}
 
 
+def _only(entry: Schema, *keys: str) -> Schema:
+    return {key: entry[key] for key in keys}
+
+
 def _service() -> Schema:
     return _object(_fields(Service), None)
 
 
 def _policy() -> Schema:
     fields = _fields(Policy)
+    fields[RULE] = _without(fields[RULE], "items") | {"items": _rule(fields)}
     for name, value in library()[STANDARD].items():
-        if name not in ("name", "label"):
-            fields[name]["default"] = value
+        if name in SETTINGS:
+            fields[name] = fields[name] | {"default": value}
     fields["base"] = {"type": "string", "description": "The policy this one builds on."}
     return _object(fields, Policy.__doc__) | {"required": ["name"]}
+
+
+def _rule(fields: Schema) -> Schema:
+    settings = _object({name: fields[name] for name in SETTINGS}, None) | {"minProperties": 1}
+    texts = _fields(Rule)
+    properties = {"when": texts["when"], "do": settings | _only(texts["do"], "description")}
+    return _object(properties, Rule.__doc__) | {"required": ["when", "do"]}
 
 
 def _population() -> Schema:
     base = {"enum": list(POPULATIONS), "description": "The population the changes apply to."}
     fields = {name: _same_as(name) for name in population_names()}
-    return _object({"base": base, **fields}, "Who is diagnosed: changes to a named population.")
+    eligible = _fields(Population)["eligible"]
+    return _object(
+        {"base": base, "eligible": eligible, **fields},
+        "Who is diagnosed: changes to a named population.",
+    )
 
 
 def _parameters() -> Schema:

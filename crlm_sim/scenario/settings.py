@@ -64,6 +64,8 @@ def _setting_path(source: Source, keys: list[str]) -> Path:
     known = list(source.data.get("policy") or {})
     if keys[2:] == ["name"]:
         raise Wrong("the name of a policy cannot be set")
+    if keys[2:3] in (["rule"], ["rules"]):
+        raise Wrong("the rules of a policy cannot be set", "write them in the scenario file")
     if len(keys) < 3:
         raise Wrong("say which policy and what of it", "such as policy.liver_first.lines=2")
     if keys[1] not in known:

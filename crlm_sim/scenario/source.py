@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crlm_sim.scenario.kinds import policy_name
-from crlm_sim.scenario.lines import Path, Place, places
+from crlm_sim.scenario.lines import Path, Place, places, within
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, problem_at
 
+RULE = "rule"
+"""The key of a policy's rules."""
 _TOML_PLACE = re.compile(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
@@ -54,6 +56,17 @@ class Source:
             key = place.key or ".".join(str(part) for part in path)
             text = f"{key}: {text}"
         self.report(path, text, hint)
+
+    def wrong_within(self, path: Path, column: int, text: str, hint: str = "") -> None:
+        """Note a problem with the sign at a column of a text value."""
+        place = self.place(path)
+        found = within(place, column) if path in self.places else None
+        if found is None:
+            self.wrong(path, f"{text} (at sign {column + 1} of the text)", hint)
+            return
+        line, start, source = found
+        text = f"{place.key}: {text}"
+        self.problems.append(Problem(place.file, text, line, start, start + 1, source, hint))
 
 
 def read_text(text: str, file: str) -> Source:
@@ -129,6 +142,8 @@ def _name_policies(source: Source) -> None:
         name = _name_of(source, entry, number, old)
         for rest, place in inside["policy", number].items():
             key = ".".join(("policy", name, *(str(part) for part in rest)))
+            if rest[:1] == (RULE,) and len(rest) > 1 and isinstance(rest[1], int):
+                key = ".".join((f"policy.{name}.rule {rest[1] + 1}", *map(str, rest[2:])))
             source.places[("policy", name, *rest)] = replace(place, key=key)
         source.data["policy"][name] = entry
 
@@ -191,9 +206,41 @@ def _leaves(table: dict[str, Any], path: Path) -> list[tuple[Path, Any]]:
 def merged(parent: Source, child: Source) -> Source:
     """The child's values over the parent's."""
     data = _merged_tables(parent.data, child.data)
-    found = {**parent.places, **child.places}
+    found = dict(parent.places)
+    for name, count in _rule_counts(child).items():
+        parent_rules = rules_of(parent, name)
+        if count and parent_rules:
+            data["policy"][name][RULE] = [*rules_of(child, name), *parent_rules]
+            path: Path = ("policy", name, RULE)
+            found |= moved_rules(parent, path, path, count)
+    found |= child.places
     problems = parent.problems + child.problems
     return Source(child.file, data, found, problems, parent.incomplete)
+
+
+def rules_of(source: Source, name: str) -> list[Any]:
+    """The raw rules that a policy itself has; nothing if they are not a list of sections."""
+    policies = source.data.get("policy")
+    entry = policies.get(name) if isinstance(policies, dict) else None
+    rules = entry.get(RULE) if isinstance(entry, dict) else None
+    proper = isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules)
+    return rules if proper else []  # type: ignore[return-value]
+
+
+def _rule_counts(source: Source) -> dict[str, int]:
+    policies = source.data.get("policy")
+    names = policies if isinstance(policies, dict) else {}
+    return {name: len(rules_of(source, name)) for name in names}
+
+
+def moved_rules(source: Source, old: Path, new: Path, by: int) -> dict[Path, Place]:
+    """The places of the rules at path `old`, for when they stand at `new` behind `by` others."""
+    size = len(old)
+    return {
+        (*new, int(path[size]) + by, *path[size + 1 :]): place
+        for path, place in source.places.items()
+        if len(path) > size and path[:size] == old
+    }
 
 
 def _merged_tables(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:

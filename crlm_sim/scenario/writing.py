@@ -18,12 +18,15 @@ _TITLE = "TITLE"
 def to_toml(scenario: Scenario) -> str:
     """The resolved scenario, which loads to an equal one without any base."""
     data = scenario.model_dump(mode="json", exclude_none=True)
-    population = {"base": data["population"]["base"]} | _values(data["population"]["parameters"])
+    population = data["population"] | _values(data["population"].pop("parameters"))
     parts = [SCHEMA_LINE, _pairs({key: data[key] for key in ("title", "description")})]
     parts += [_section("[run]", data["run"]), _section("[population]", population)]
     parts += [_section("[parameters]", _values(data["parameters"]))]
     parts += [_section(f"[services.{name}]", pairs) for name, pairs in data["services"].items()]
-    parts += [_section("[[policy]]", policy) for policy in data["policies"]]
+    for policy in data["policies"]:
+        rules = policy.pop("rules")
+        parts += [_section("[[policy]]", policy)]
+        parts += [_section("[[policy.rule]]", rule) for rule in rules]
     parts += [_section("[outcomes]", data["outcomes"])]
     return "\n".join(part for part in parts if part)
 
@@ -58,6 +61,8 @@ def _value(value: Any) -> str:
         return _text(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
     return repr(value)
 
 
