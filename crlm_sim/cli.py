@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from crlm_sim.scenario import Scenario
 
 WRONG_INPUT, INTERRUPTED = 2, 3
+_MOST = 2**32
+_OPTIONS = ("patients", "seed", "engine", "draws")
 
 app = typer.Typer(
     add_completion=False,
@@ -90,8 +92,8 @@ def trace(
     quiet: Quiet = False,
 ) -> None:
     """One patient's course under each policy, side by side."""
-    if patient < 0 or draw < 0:
-        _refuse("--patient and --draw: expected a whole number of 0 or more")
+    if not (0 <= patient < _MOST and 0 <= draw < _MOST):
+        _refuse(f"--patient and --draw: expected a whole number from 0 to {_MOST - 1}")
     loaded = _load(scenario, list(settings or []), policy)
     from crlm_sim.experiments.describe import trace as trace_course
     from crlm_sim.report.terminal import trace_text
@@ -137,6 +139,8 @@ def new(name: Annotated[str, typer.Argument(help="Name of the scenario to start.
     """Write a commented scenario to start from."""
     from crlm_sim.scenario import template
 
+    if not name.strip():
+        _refuse("expected a name for the scenario, as in `crlm new my_region`")
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     if path.exists():
         _refuse(f"{path} exists already: choose another name")
@@ -182,7 +186,10 @@ def _load(path: Path, settings: list[str], policies: list[str] | None) -> Scenar
     try:
         loaded = load(path, settings)
     except ScenarioError as error:
-        _refuse(str(error))
+        message = str(error)
+        for option in _OPTIONS:
+            message = message.replace(f"--set run.{option}=", f"--{option} ")
+        _refuse(message)
     return _keep_policies(loaded, policies) if policies else loaded
 
 
@@ -214,7 +221,7 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
     )
 
     from crlm_sim.engines.cohort import is_compiled
-    from crlm_sim.experiments import run
+    from crlm_sim.experiments import EmptyPopulation, run
 
     if not quiet and not is_compiled():
         typer.echo("compiling the model, once after installation (under a minute) …", err=True)
@@ -225,7 +232,7 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=quiet,
+        disable=quiet or not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task("simulating")
@@ -233,7 +240,14 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        return run(scenario, progress=show, **options)
+        try:
+            return run(scenario, progress=show, **options)
+        except EmptyPopulation as error:
+            _refuse(str(error))
+        except KeyboardInterrupt:
+            bar.stop()
+            typer.echo("interrupted; nothing was kept", err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _write_page(folder: Path, quiet: bool) -> Path | None:
@@ -247,6 +261,11 @@ def _write_page(folder: Path, quiet: bool) -> Path | None:
     except ImportError as error:
         typer.echo(f"no page written: {error}", err=True)
         return None
+    except OSError as error:
+        reason = error.strerror or error
+        _refuse(f"{folder} is kept, but its page cannot be written: {reason}")
+    except (KeyError, ValueError) as error:
+        _refuse(f"{folder} is damaged: its summary.json is not one of a run ({error})")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -273,13 +292,9 @@ def _print(result: dict[str, Any], as_text: Callable[[dict[str, Any]], str], jso
 def main() -> None:
     """The `crlm` command."""
     try:
-        app(standalone_mode=True)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was kept", err=True)
-        sys.exit(INTERRUPTED)
+        app()
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
-        typer.echo(f"{error.strerror or error}{place}; nothing was kept", err=True)
+        typer.echo(f"{error.strerror or error}; nothing was kept", err=True)
         sys.exit(WRONG_INPUT)
 
 

@@ -22,11 +22,11 @@ _M1 = np.uint64(0xCD9E8D57)
 _W0 = np.uint64(0x9E3779B9)
 _W1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
-_S11 = np.uint64(11)
-_S21 = np.uint64(21)
+_S12 = np.uint64(12)
+_S20 = np.uint64(20)
 _S32 = np.uint64(32)
-_HALF_ULP = 2.0**-54
-_ULP = 2.0**-53
+_STEP = 2.0**-52
+_HALF_STEP = 2.0**-53
 
 WORD = 2**32
 """Seeds, draws, replicates and patients are below this."""
@@ -103,7 +103,7 @@ def philox(k0, k1, c0, c1, c2, c3):
 
 @compiled
 def uniform_pair_at(seed, draw, patient, replicate, purpose, occurrence):
-    """Two independent uniforms in the open interval (0, 1), 53 bits each."""
+    """Two independent uniforms in the open interval (0, 1): midpoints of 2**52 equal steps."""
     w0, w1, w2, w3 = philox(
         np.uint64(seed),
         np.uint64(draw),
@@ -112,8 +112,8 @@ def uniform_pair_at(seed, draw, patient, replicate, purpose, occurrence):
         np.uint64(purpose),
         np.uint64(occurrence),
     )
-    u = np.float64((w0 << _S21) | (w1 >> _S11)) * _ULP + _HALF_ULP
-    v = np.float64((w2 << _S21) | (w3 >> _S11)) * _ULP + _HALF_ULP
+    u = np.float64((w0 << _S20) | (w1 >> _S12)) * _STEP + _HALF_STEP
+    v = np.float64((w2 << _S20) | (w3 >> _S12)) * _STEP + _HALF_STEP
     return u, v
 
 

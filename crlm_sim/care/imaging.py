@@ -49,8 +49,6 @@ def scan(patient, params, minute):
     for k in range(patient.clones):
         patient.diameter_mm[k] = 0.0
         least = max(floor, least_visible_log_ml(patient, params, k))
-        if k == 0 and patient.scans == 0:
-            least = EXTINCT  # the diagnosis was made on this lesion
         larger_part = max(patient.log_sensitive[k], patient.log_resistant[k])
         if larger_part == EXTINCT or larger_part + _LOG_2 < least:
             continue
@@ -121,13 +119,14 @@ def response(patient, params):
             total += patient.diameter_mm[k]
     grown = total - patient.nadir_sum_mm
     if (
-        total > params.recist_progression * patient.nadir_sum_mm
+        total >= params.recist_progression * patient.nadir_sum_mm
         and grown >= params.recist_progression_mm
     ):
         return PROGRESSION
     patient.nadir_sum_mm = min(total, patient.nadir_sum_mm)
     if not seen_anything(patient):
         return COMPLETE
-    if total <= params.recist_partial * patient.baseline_sum_mm:
+    measurable = patient.baseline_sum_mm > 0.0
+    if measurable and total <= params.recist_partial * patient.baseline_sum_mm:
         return PARTIAL
     return STABLE

@@ -208,7 +208,8 @@ def _postoperative_course(patient, params, policy, operation, complication, deat
     failed = failure > EXTINCT and v < logistic(failure)
     major = u < logistic(complication) or failed
     patient.last_operation_major_complication = major
-    patient.major_complication |= major
+    if operation != EMERGENCY_COLORECTAL_RESECTION:
+        patient.major_complication |= major
     patient.liver_failure |= failed
     if failed:
         death += params.death_liver_failure
@@ -216,11 +217,11 @@ def _postoperative_course(patient, params, policy, operation, complication, deat
         death += params.death_complication
     u, v = streams.uniform_pair(patient, streams.POSTOPERATIVE_DEATH, n)
     if u < logistic(death):
-        within = days(params.postoperative_death_window_days * v * v)
-        patient.treatment_death_minute = end + within
-        patient.treatment_death_cause = (
-            PRIMARY_COMPLICATION if operation == EMERGENCY_COLORECTAL_RESECTION else POSTOPERATIVE
-        )
+        minute = end + days(params.postoperative_death_window_days * v * v)
+        if minute < patient.treatment_death_minute:
+            emergency = operation == EMERGENCY_COLORECTAL_RESECTION
+            patient.treatment_death_minute = minute
+            patient.treatment_death_cause = PRIMARY_COMPLICATION if emergency else POSTOPERATIVE
     z, _ = streams.normal_pair(patient, streams.STAY, n)
     stay = params.activity_stay_days[operation] * math.exp(params.stay_sd * z)
     if major:
@@ -254,7 +255,9 @@ def operate(patient, params, policy, operation, start, end):
         patient.primary_resection_minute = start
     patient.takes_primary = 0
     _postoperative_course(patient, params, policy, operation, complication, death, failure, end)
-    patient.operated = 1
+    if operation != EMERGENCY_COLORECTAL_RESECTION:
+        patient.operated = 1
+        patient.last_planned_operation_minute = end
     patient.operations_done += 1
     patient.last_operation = operation
     patient.last_operation_minute = end

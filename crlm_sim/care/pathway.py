@@ -185,10 +185,9 @@ def interrupt(patient, params, event, minute):
     if event == PRIMARY_EVENT:
         return _primary_complication(patient, params, minute)
     grow(patient, params, minute)
-    elective = patient.last_operation != act.EMERGENCY_COLORECTAL_RESECTION
-    if elective and patient.last_operation_minute != NEVER:
+    if patient.operated:
         window = days(params.postoperative_death_window_days)
-        patient.mortality_90d = minute - patient.last_operation_minute <= window
+        patient.mortality_90d = minute - patient.last_planned_operation_minute <= window
     die(patient, minute, event)
     _close(patient)
     return False
@@ -208,6 +207,7 @@ def _primary_complication(patient, params, minute):
         return False
     stop_drug(patient, params, minute)
     patient.operation = act.EMERGENCY_COLORECTAL_RESECTION
+    patient.stay_minutes = 0
     _go_to(patient, OPERATION, minute)
     return True
 
@@ -400,8 +400,8 @@ def _complete_sequence(patient, params, policy, minute):
             u = streams.uniform(patient, streams.ADJUVANT, 0)
             if u >= lost:
                 patient.adjuvant_started = 1
-                regimen = policy.perioperative_regimen
-                begin_course(patient, params, policy, ADJUVANT, regimen, cycles, minute)
+                regimen = int(policy.perioperative_regimen)
+                begin_course(patient, params, policy, ADJUVANT, regimen, int(cycles), minute)
                 _go_to(patient, CYCLE, minute)
                 return
     _book_surveillance(patient, policy, minute)
@@ -413,6 +413,7 @@ def _complete_sequence(patient, params, policy, minute):
 @compiled
 def decide(patient, params, policy, minute):
     """What the MDT meeting decides, from what has been seen."""
+    patient.takes_primary = 0
     if patient.performance_status > params.surgery_performance_status_most:
         patient.unfit = 1
     plan = plan_operation(patient, params, policy, minute)
@@ -476,8 +477,8 @@ def _treat_with_intent(patient, params, policy, minute):
             params,
             policy,
             PREOPERATIVE,
-            policy.perioperative_regimen,
-            policy.preoperative_cycles,
+            int(policy.perioperative_regimen),
+            int(policy.preoperative_cycles),
             minute,
         )
         patient.preoperative_done = 1
@@ -556,7 +557,7 @@ def _treat_with_drugs(patient, params, policy, minute):
 @compiled
 def _next_line(patient, params, policy, minute):
     line = patient.line + 1
-    regimen = pol.NO_REGIMEN
+    regimen = float(pol.NO_REGIMEN)
     if line == 1:
         regimen = policy.first_line_regimen
         if not seen_outside_liver(patient) and not patient.unfit:
@@ -573,5 +574,6 @@ def _next_line(patient, params, policy, minute):
         _go_to(patient, SUPPORT, minute)
         return
     patient.line = line
-    begin_course(patient, params, policy, LINE, regimen, policy.line_cycles, minute)
+    cycles = int(policy.line_cycles)
+    begin_course(patient, params, policy, LINE, int(regimen), cycles, minute)
     _go_to(patient, CYCLE, minute)

@@ -105,6 +105,7 @@ def _set_kill(patient, params, regimen, minute):
     changed = sensitive != patient.kill_sensitive or resistant != patient.kill_resistant
     if changed or patient.drug_until < minute:
         grow(patient, params, minute)
+        forget_safety(patient)
     patient.kill_sensitive = sensitive
     patient.kill_resistant = resistant
 
@@ -133,8 +134,9 @@ def give_cycle(patient, params, policy, start):
 def _toxicity(patient, params, regimen, start):
     u, v = streams.uniform_pair(patient, streams.TOXICITY, patient.cycles)
     death = params.regimen_death_per_cycle[regimen]
-    if u < death:
-        patient.treatment_death_minute = start + days(params.toxic_death_delay_days)
+    minute = start + days(params.toxic_death_delay_days)
+    if u < death and minute < patient.treatment_death_minute:
+        patient.treatment_death_minute = minute
         patient.treatment_death_cause = TOXIC
     elif u < death + params.regimen_severe_toxicity_per_cycle[regimen]:
         patient.severe_toxicity = 1

@@ -66,6 +66,7 @@ def regrow(patient, params, minute):
     if days <= 0.0:
         return
     patient.liver_updated = minute
+    fade_injury(patient, params, minute)
     if patient.left_scale == patient.left_target and patient.right_scale == patient.right_target:
         return
     injured = patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0

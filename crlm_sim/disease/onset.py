@@ -228,6 +228,9 @@ def _draw_liver_lesions(p, m):
         size = max(log_largest - smaller, math.log(m.smallest_overt_mm))
         _place_traits(p, m, k)
         _add_clone(p, m, segment, log_volume_of(math.exp(size)))
+    # The diagnosis was made on the largest: CT shows it, after chemotherapy too.
+    shown = m.ct_logit + min(m.ct_after_chemotherapy, 0.0) + m.ct_per_log_mm * log_largest
+    p.conspicuity[0] = min(p.conspicuity[0], shown)
     p.bilobar = left_seen and right_seen
 
 
@@ -244,7 +247,7 @@ def _draw_extrahepatic(p, m):
             for n in range(lesions):
                 if p.clones >= CLONES:
                     break
-                z, _ = streams.normal_pair(p, streams.EXTRAHEPATIC, 4 + 8 * place + n)
+                z, _ = streams.normal_pair(p, streams.EXTRAHEPATIC, 4 + CLONES * place + n)
                 size = m.extrahepatic_mm * math.exp(m.extrahepatic_mm_sd * z)
                 _add_clone(p, m, site, log_volume_of(max(size, m.smallest_overt_mm)))
 

@@ -130,6 +130,7 @@ _STATE = [
     ("operations_done", "i8"),
     ("last_operation", "i8"),
     ("last_operation_minute", "i8"),
+    ("last_planned_operation_minute", "i8"),
     ("last_operation_major_complication", "i8"),
     ("last_cycle_minute", "i8"),
     ("progressed", "i8"),

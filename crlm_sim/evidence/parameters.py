@@ -1,9 +1,10 @@
 """Reading the evidence tables, drawing parameters from their uncertainty, packing them.
 
 A parameter's uncertainty is a law on a scale where it is normal: the value is the median, and
-(lower, upper) the central 95 %. Draw 0 is the values themselves; draw d > 0 takes one normal per
-number from the stream with key (seed, d) and a counter made from the parameter's own name, so that
-adding a parameter leaves every other one's draws as they were.
+(lower, upper) has the width of the central 95 % (its ends, where it is symmetrical on that scale).
+Draw 0 is the values themselves; draw d > 0 takes one normal per number from the stream with key
+(seed, d) and a counter made from the parameter's own name, so that adding a parameter leaves every
+other one's draws as they were.
 """
 
 from __future__ import annotations

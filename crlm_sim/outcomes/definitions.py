@@ -235,10 +235,18 @@ OUTCOMES: tuple[Outcome, ...] = (
         "two_stage_started",
         True,
     ),
-    _share("major_complication", "a major complication, of those operated", "operated", False),
+    _share(
+        "major_complication",
+        "a major complication of a planned operation, of those operated",
+        "operated",
+        False,
+    ),
     _share("liver_failure", "liver failure after a liver operation", "liver_operated", False),
     _share(
-        "mortality_90d", "dead within 90 days of an operation, of those operated", "operated", False
+        "mortality_90d",
+        "dead within 90 days of a planned operation, of those operated",
+        "operated",
+        False,
     ),
     _share("adjuvant_started", "adjuvant drugs begun, of those due", "adjuvant_due", True),
     _share(
