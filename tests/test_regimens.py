@@ -22,7 +22,7 @@ def lived(regimen: str, **shares: float) -> np.ndarray:
         f'first_line_regimen = "{regimen}"\ntiming = "upfront"\nadjuvant_cycles = 0\n'
     )
     params = pack(changes=scenario.changes)
-    return simulate_block(scenario, "one", 0, PATIENTS, params=params).patients
+    return simulate_block(scenario, "one", np.arange(PATIENTS), params=params).patients
 
 
 def response(patients: np.ndarray, who: np.ndarray) -> float:
@@ -61,7 +61,9 @@ def test_an_egfr_antibody_around_surgery_harms():
             f'[[policy]]\nname = "one"\nbase = "liver_first"\nperioperative_regimen = "{regimen}"\n'
         )
         params = pack(changes=scenario.changes)
-        return simulate_block(scenario, "one", 0, 20_000, params=params).patients["end_minute"]
+        return simulate_block(scenario, "one", np.arange(20_000), params=params).patients[
+            "end_minute"
+        ]
 
     difference = (survival("folfox_cetuximab") - survival("folfox")) / 525_960
     error = difference.std(ddof=1) / np.sqrt(len(difference))
@@ -77,13 +79,16 @@ def test_encorafenib_touches_only_braf_mutants():
 
 @pytest.mark.parametrize("regimen", ["pembrolizumab", "nivolumab", "nivolumab_ipilimumab"])
 def test_checkpoint_inhibition_is_a_mixture_in_msi_high_and_nothing_else(regimen):
-    """Of MSI-high patients the durable share responds, within four standard errors; no other."""
+    """Of MSI-high patients at most the durable share responds, and most of it; no other.
+
+    A durable response need not be an objective one: slow shrinkage is stable disease at first.
+    """
     everybody = lived(regimen, msi_share=0.99, msi_share_braf=0.99)
     durable = pack()[0]["regimen_checkpoint_response"][REGIMENS.index(regimen)]
     high = everybody["msi_high"] == 1
     evaluable = high & (everybody["first_line_evaluable"] == 1)
     error = np.sqrt(durable * (1 - durable) / evaluable.sum())
-    assert abs(response(everybody, high) - durable) < 4 * error + 0.05
+    assert 0.8 * durable < response(everybody, high) < durable + 4 * error + 0.01
     assert response(everybody, ~high) < 0.05
 
 
