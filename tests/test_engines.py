@@ -53,13 +53,13 @@ def test_both_engines_give_the_same_patients_and_log():
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "name"), POLICIES, ids=IDS)
 def test_both_engines_give_the_same_under_every_policy(path, name):
-    """5,000 patients a policy, in the second uncertain world of the parameters."""
+    """20,000 patients a policy, in the second uncertain world of the parameters."""
     params = packed_parameters(scenario(path), 2)
     both = [
         simulate_block(
             scenario(path),
             name,
-            np.arange(5000, 10_000),
+            np.arange(20_000),
             params=params,
             draw=2,
             engine=engine,
