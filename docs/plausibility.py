@@ -189,12 +189,13 @@ def surgery(lived: dict[str, np.ndarray]) -> Iterable[Row]:
         )  # fmt: skip
     operated = p[p["operated"] > 0]
     yield Row(
-        "dead within 90 days of an operation", "operated, all operations of a patient",
+        "dead within 90 days of a planned operation",
+        "operated, all planned operations of a patient",
         share(operated["mortality_90d"]), "an operation: NBOCA 2012, Mullen 2007, Robertson 2009",
         2.6, 8.2, len(operated),
     )  # fmt: skip
     yield Row(
-        "major complication", "operated, all operations of a patient",
+        "major complication", "operated, all planned operations of a patient",
         share(operated["major_complication"]),
         "an operation: Olthof 2020, ORANGE II PLUS, Reddy 2007", 11, 36, len(operated),
     )  # fmt: skip
