@@ -20,5 +20,8 @@ SECOND_STAGE_HEPATECTOMY = ACTIVITIES.index("second_stage_hepatectomy")
 WARD_STAY = ACTIVITIES.index("ward_stay")
 SURVEILLANCE_VISIT = ACTIVITIES.index("surveillance_visit")
 BEST_SUPPORTIVE_CARE = ACTIVITIES.index("best_supportive_care")
+MRI_SCAN = ACTIVITIES.index("mri_scan")
+PET_CT_SCAN = ACTIVITIES.index("pet_ct_scan")
+PET_MR_SCAN = ACTIVITIES.index("pet_mr_scan")
 
 NO_SERVICE = SERVICES.index("none")

@@ -11,6 +11,7 @@ from crlm_sim.disease.growth import (
     LOG_ML_OF_MM3,
     diameter_mm,
     grow,
+    is_viable,
     log_volume,
     log_volume_of,
 )
@@ -63,6 +64,37 @@ def scan(patient, params, minute):
             patient.new_lesion = 1
     patient.scans += 1
     patient.last_scan_minute = minute
+
+
+@compiled
+def look_closer(patient, params, modality, minute):
+    """A further test of the same staging: adds what it shows of lesions the CT has missed.
+
+    Conspicuity is the lesion's own, so a more sensitive test shows all that a less sensitive one
+    does, and more.
+    """
+    grow(patient, params, minute)
+    floor = log_volume_of(params.scan_floor_mm)
+    in_liver = params.modality_logit[modality]
+    if patient.cycles > 0:
+        in_liver += params.modality_after_chemotherapy[modality]
+    elsewhere = in_liver + params.modality_elsewhere_log_odds[modality]
+    looks_elsewhere = params.modality_elsewhere[modality] > 0.0
+    for k in range(patient.clones):
+        outside = patient.site[k] >= SEGMENTS
+        if patient.diameter_mm[k] > 0.0 or (outside and not looks_elsewhere):
+            continue
+        if not is_viable(patient, k):
+            continue
+        logit = elsewhere if outside else in_liver
+        least = (patient.conspicuity[k] - logit) / params.modality_per_log_mm[modality]
+        volume = log_volume(patient, k)
+        if volume < max(floor, 3.0 * least + LOG_ML_OF_MM3):
+            continue
+        _, z = streams.normal_pair(patient, streams.SCAN, patient.scans * CLONES + k)
+        measured = diameter_mm(volume) * (1.0 + params.measurement_error_sd * z)
+        patient.diameter_mm[k] = max(measured, params.scan_floor_mm)
+        patient.known[k] = 1
 
 
 @compiled

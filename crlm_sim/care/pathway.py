@@ -9,7 +9,7 @@ Two protocols bind care to the engines, and only these:
 
 The steps of the pathway:
 
-    staging CT → MDT meeting → one of
+    staging CT → (MRI, PET) → MDT meeting → one of
       operation → ward stay → CT → MDT meeting …        until liver and primary are clear
       chemotherapy cycles → CT (→ MDT meeting) …        until resectable, progressing or complete
       surveillance visits → (recurrence) MDT meeting …
@@ -27,6 +27,7 @@ from crlm_sim.care.imaging import (
     COMPLETE,
     PARTIAL,
     PROGRESSION,
+    look_closer,
     response,
     scan,
     seen_anything,
@@ -34,6 +35,7 @@ from crlm_sim.care.imaging import (
 )
 from crlm_sim.care.operations import liver_operation, operate, takes_liver
 from crlm_sim.care.resectability import (
+    BEYOND_SURGERY,
     CLEAR,
     MAJOR_SEGMENTS,
     ONE_STAGE,
@@ -60,10 +62,22 @@ from crlm_sim.disease.patient import (
     PRIMARY_COMPLICATION,
     SEGMENTS,
 )
+from crlm_sim.evidence import MODALITIES
 
-STAGING, MEETING, OPERATION, EMBOLISATION, CYCLE, REEVALUATION, SURVEILLANCE, SUPPORT = range(8)
+(
+    STAGING,
+    CLOSER_LOOK,
+    MEETING,
+    OPERATION,
+    EMBOLISATION,
+    CYCLE,
+    REEVALUATION,
+    SURVEILLANCE,
+    SUPPORT,
+) = range(9)
 STEPS = (
     "staging",
+    "further staging test",
     "meeting",
     "operation",
     "embolisation",
@@ -74,6 +88,10 @@ STEPS = (
 )
 PRIMARY_EVENT = -1
 """The clinical event that is not a death: an acute complication of the primary in place."""
+
+MRI = MODALITIES.index("mri")
+PET_CT = MODALITIES.index("pet_ct")
+PET_MR = MODALITIES.index("pet_mr")
 
 _KINDS_PER_COUNT = 65536
 _MINUTES_PER_YEAR = 365.25 * 24 * 60
@@ -105,6 +123,8 @@ def _activity_of_step(patient):
         return act.CHEMOTHERAPY_CYCLE
     if step == SURVEILLANCE:
         return act.SURVEILLANCE_VISIT
+    if step == CLOSER_LOOK:
+        return patient.staging_test
     return act.BEST_SUPPORTIVE_CARE
 
 
@@ -256,6 +276,8 @@ def complete(patient, params, policy, activity, start, end):
         _go_to(patient, STAGING, end + days(params.embolisation_wait_days))
     elif activity == act.BEST_SUPPORTIVE_CARE:
         _go_to(patient, SUPPORT, NEVER)
+    elif activity in (act.MRI_SCAN, act.PET_CT_SCAN, act.PET_MR_SCAN):
+        _after_staging_test(patient, params, policy, activity, end)
     else:
         operate(patient, params, policy, activity, start, end)
         _after_operation(patient, params, policy, activity)
@@ -278,7 +300,8 @@ def _after_scan(patient, params, policy, minute):
     if patient.step == STAGING:
         if patient.new_lesion and patient.scans > 1 and patient.progression_minute == NEVER:
             patient.progression_minute = minute
-        _go_to(patient, MEETING, minute)
+        patient.staging_tests = 0
+        _next_staging_test(patient, params, policy, minute)
         return
     category = response(patient, params)
     if patient.course != PREOPERATIVE or patient.line == 0:
@@ -287,6 +310,56 @@ def _after_scan(patient, params, policy, minute):
         _note_progression(patient, minute)
     patient.evaluation_minute = minute + days(policy.reevaluation_days)
     _go_to(patient, MEETING, minute)
+
+
+@compiled
+def _next_staging_test(patient, params, policy, minute):
+    """The next test the policy wants before local treatment is planned, else the meeting.
+
+    Further tests are for those whose liver might be cleared: disease beyond surgery gets none.
+    """
+    _go_to(patient, MEETING, minute)
+    if plan_operation(patient, params, policy, minute) == BEYOND_SURGERY:
+        return
+    for wanted, test in (
+        (policy.mri, act.MRI_SCAN),
+        (policy.pet_ct, act.PET_CT_SCAN),
+        (policy.pet_mr, act.PET_MR_SCAN),
+    ):
+        if wanted and not (patient.staging_tests >> test) & 1:
+            patient.staging_test = test
+            _go_to(patient, CLOSER_LOOK, minute)
+            return
+
+
+@compiled
+def _after_staging_test(patient, params, policy, test, minute):
+    """What a further test shows, and whether the plan is another for it."""
+    plan = plan_operation(patient, params, policy, minute)
+    segments = patient.planned_segments
+    treated = _lesions_treated(patient)
+    modality = MRI if test == act.MRI_SCAN else PET_CT if test == act.PET_CT_SCAN else PET_MR
+    look_closer(patient, params, modality, minute)
+    patient.staging_tests |= 1 << test
+    changed = plan_operation(patient, params, policy, minute) != plan
+    changed = changed or patient.planned_segments != segments
+    changed = changed or _lesions_treated(patient) != treated
+    could_be_treated = plan in (ONE_STAGE, TWO_STAGE)
+    if test == act.MRI_SCAN:
+        patient.mri_done |= could_be_treated
+        patient.plan_changed_by_mri |= changed and could_be_treated
+    else:
+        patient.pet_done |= could_be_treated
+        patient.plan_changed_by_pet |= changed and could_be_treated
+    _next_staging_test(patient, params, policy, minute)
+
+
+@compiled
+def _lesions_treated(patient):
+    number = 0
+    for k in range(patient.clones):
+        number += patient.treatment[k] != 0
+    return number
 
 
 @compiled

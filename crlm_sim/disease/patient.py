@@ -136,6 +136,8 @@ _STATE = [
     ("progressed", "i8"),
     ("preoperative_done", "i8"),
     ("last_scan_minute", "i8"),
+    ("staging_tests", "i8"),
+    ("staging_test", "i8"),
     ("takes_primary", "i8"),
 ]
 
@@ -180,6 +182,10 @@ _OUTCOMES = [
     ("injury_assessed", "i8"),
     ("emergency_primary", "i8"),
     ("scans", "i8"),
+    ("mri_done", "i8"),
+    ("plan_changed_by_mri", "i8"),
+    ("pet_done", "i8"),
+    ("plan_changed_by_pet", "i8"),
     ("bed_minutes", "i8"),
     ("theatre_minutes", "i8"),
     ("cured", "i8"),

@@ -6,6 +6,7 @@ them into the one flat record the compiled code reads.
 
 from crlm_sim.evidence.parameters import (
     ACTIVITIES,
+    MODALITIES,
     PARAMETERS,
     REGIMENS,
     SERVICES,
@@ -16,6 +17,7 @@ from crlm_sim.evidence.parameters import (
 
 __all__ = [
     "ACTIVITIES",
+    "MODALITIES",
     "PARAMETERS",
     "REGIMENS",
     "SERVICES",

@@ -27,6 +27,7 @@ _TABLES = (
     ("regimen", "regimens.toml"),
     ("activity", "activities.toml"),
     ("service", "services.toml"),
+    ("modality", "modalities.toml"),
 )
 _LIFE_TABLE = "life_table_uk_2017_19.csv"
 LAWS = ("fixed", "normal", "lognormal", "logitnormal")
@@ -125,7 +126,8 @@ def parameters() -> dict[str, Parameter]:
 REGIMENS = tuple(_read_toml("regimens.toml"))
 ACTIVITIES = tuple(_read_toml("activities.toml"))
 SERVICES = tuple(_read_toml("services.toml"))
-_ROWS = {"regimen": REGIMENS, "activity": ACTIVITIES, "service": SERVICES}
+MODALITIES = tuple(_read_toml("modalities.toml"))
+_ROWS = {"regimen": REGIMENS, "activity": ACTIVITIES, "service": SERVICES, "modality": MODALITIES}
 
 
 def _life_table_hazard() -> np.ndarray:

@@ -202,6 +202,9 @@ class Policy(_Part):
     )
     ablation: YesOrNo = Field(description="Whether small deep lesions may be ablated.")
     repeat_resection: YesOrNo = Field(description="Whether a recurrence may be resected again.")
+    mri: YesOrNo = Field(description="Whether a liver MRI follows the staging CT.")
+    pet_ct: YesOrNo = Field(description="Whether a PET-CT follows the staging CT.")
+    pet_mr: YesOrNo = Field(description="Whether a PET-MR follows the staging CT.")
     most_lesions: Annotated[int, *within(0, SEEDS - 1)] = Field(
         description="More lesions than this are not operated on."
     )
