@@ -57,5 +57,6 @@ lock:
 	    --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
+	find . -name "compiled-*" -path "*__pycache__*" -prune -exec rm -rf {} +
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -181,6 +181,12 @@ def normal_pair(stream, purpose, occurrence):
 
 
 @compiled
+def normal(stream, purpose, occurrence):
+    """One standard normal: the first of `normal_pair`."""
+    return normal_quantile(uniform(stream, purpose, occurrence))
+
+
+@compiled
 def poisson_quantile(u, mean, largest):
     """Smallest n ≤ `largest` with P(N ≤ n) ≥ u for a Poisson N of this mean (below about 700)."""
     term = math.exp(-mean)

@@ -7,7 +7,6 @@ import math
 from crlm_sim import streams
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import (
-    EXTINCT,
     LOG_ML_OF_MM3,
     diameter_mm,
     grow,
@@ -24,39 +23,31 @@ _ORGANS = ((0, SEGMENTS), (LUNG, PERITONEUM), (NODE, NODE + 2))
 
 
 @compiled
-def least_visible_log_ml(patient, params, clone):
-    """Log volume (mL) from which CT shows this clone.
-
-    Detection is logistic in log diameter over lesions, and fixed for a lesion: its conspicuity (a
-    logistic variate) does not change from scan to scan, so a lesion once missed is shown only when
-    it has grown, and is not taken for a new one because a second scan was luckier.
-    """
-    logit = params.ct_logit
-    if patient.cycles > 0:
-        logit += params.ct_after_chemotherapy
-    log_mm = (patient.conspicuity[clone] - logit) / params.ct_per_log_mm
-    return 3.0 * log_mm + LOG_ML_OF_MM3
-
-
-@compiled
 def scan(patient, params, minute):
     """One CT: every viable clone is seen with a measured diameter, or missed (diameter 0).
 
-    Sets `new_lesion` when a clone is seen for the first time, and marks it as known.
+    Detection is logistic in log diameter over lesions, and fixed for a lesion: its conspicuity (a
+    logistic variate) does not change from scan to scan, so a lesion once missed is shown only when
+    it has grown, and is not taken for a new one because a second scan was luckier. Sets
+    `new_lesion` when a clone is seen for the first time, and marks it as known.
     """
     grow(patient, params, minute)
     patient.new_lesion = 0
+    logit = params.ct_logit
+    if patient.cycles > 0:
+        logit += params.ct_after_chemotherapy
+    per_log_ml = 3.0 / params.ct_per_log_mm
     floor = log_volume_of(params.scan_floor_mm)
     for k in range(patient.clones):
         patient.diameter_mm[k] = 0.0
-        least = max(floor, least_visible_log_ml(patient, params, k))
+        least = max(floor, (patient.conspicuity[k] - logit) * per_log_ml + LOG_ML_OF_MM3)
         larger_part = max(patient.log_sensitive[k], patient.log_resistant[k])
-        if larger_part == EXTINCT or larger_part + _LOG_2 < least:
+        if larger_part + _LOG_2 < least:
             continue
         volume = log_volume(patient, k)
         if volume < least:
             continue
-        z, _ = streams.normal_pair(patient, streams.SCAN, patient.scans * CLONES + k)
+        z = streams.normal(patient, streams.SCAN, patient.scans * CLONES + k)
         measured = diameter_mm(volume) * (1.0 + params.measurement_error_sd * z)
         patient.diameter_mm[k] = max(measured, params.scan_floor_mm)
         if not patient.known[k]:
@@ -91,7 +82,8 @@ def look_closer(patient, params, modality, minute):
         volume = log_volume(patient, k)
         if volume < max(floor, 3.0 * least + LOG_ML_OF_MM3):
             continue
-        _, z = streams.normal_pair(patient, streams.SCAN, patient.scans * CLONES + k)
+        _, v = streams.uniform_pair(patient, streams.SCAN, patient.scans * CLONES + k)
+        z = streams.normal_quantile(v)
         measured = diameter_mm(volume) * (1.0 + params.measurement_error_sd * z)
         patient.diameter_mm[k] = max(measured, params.scan_floor_mm)
         patient.known[k] = 1

@@ -99,7 +99,7 @@ def _find_unseen(patient, params):
 def _treat_lesion(patient, params, k, removed):
     """One lesion resected or ablated; a positive margin or a failed ablation leaves some."""
     treatment = patient.treatment[k]
-    u, _ = streams.uniform_pair(patient, streams.MARGIN, patient.liver_operations * CLONES + k)
+    u = streams.uniform(patient, streams.MARGIN, patient.liver_operations * CLONES + k)
     if treatment == ABLATE and not (removed >> int(patient.site[k])) & 1:
         patient.ablated_lesions += 1
         logit = params.ablation_failure_logit + params.ablation_failure_per_mm * (
@@ -222,7 +222,7 @@ def _postoperative_course(patient, params, policy, operation, complication, deat
             emergency = operation == EMERGENCY_COLORECTAL_RESECTION
             patient.treatment_death_minute = minute
             patient.treatment_death_cause = PRIMARY_COMPLICATION if emergency else POSTOPERATIVE
-    z, _ = streams.normal_pair(patient, streams.STAY, n)
+    z = streams.normal(patient, streams.STAY, n)
     stay = params.activity_stay_days[operation] * math.exp(params.stay_sd * z)
     if major:
         stay += params.complication_stay_days

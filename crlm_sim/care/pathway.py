@@ -135,7 +135,7 @@ def _log_normal(patient, purpose, activity, mean, cv):
         return mean
     variance = math.log1p(cv * cv)
     occasion = activity * _KINDS_PER_COUNT + patient.times_done[activity]
-    z, _ = streams.normal_pair(patient, purpose, occasion)
+    z = streams.normal(patient, purpose, occasion)
     return mean * math.exp(math.sqrt(variance) * z - 0.5 * variance)
 
 
@@ -319,6 +319,8 @@ def _next_staging_test(patient, params, policy, minute):
     Further tests are for those whose liver might be cleared: disease beyond surgery gets none.
     """
     _go_to(patient, MEETING, minute)
+    if not (policy.mri or policy.pet_ct or policy.pet_mr):
+        return
     if plan_operation(patient, params, policy, minute) == BEYOND_SURGERY:
         return
     for wanted, test in (

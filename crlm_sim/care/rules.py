@@ -61,9 +61,9 @@ def settle(patient, params, settings, values, policy, rules, minute):
     `policy` the policy's numbers. For each setting the first rule that holds wins, so they are
     applied from the last to the first.
     """
-    values[:] = policy
     if rules.count == 0:
         return
+    values[:] = policy
     plan_operation(patient, params, settings, minute)
     for back in range(rules.count):
         r = rules.count - 1 - back

@@ -66,9 +66,9 @@ def regrow(patient, params, minute):
     if days <= 0.0:
         return
     patient.liver_updated = minute
-    fade_injury(patient, params, minute)
     if patient.left_scale == patient.left_target and patient.right_scale == patient.right_target:
         return
+    fade_injury(patient, params, minute)
     injured = patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0
     time_days = params.regrowth_time_days * (params.regrowth_injury_slowing if injured else 1.0)
     left = math.exp(-days / time_days)

@@ -132,7 +132,7 @@ def _draw_biology(p, m):
     z_sensitive = correlation * z_growth + math.sqrt(1.0 - correlation**2) * z_sensitive
     rate = math.log(m.growth_rate_per_day) + m.growth_rate_sd * z_growth
     sensitivity = m.sensitivity_sd * z_sensitive
-    z_resistant, _ = streams.normal_pair(p, streams.RESISTANCE, 0)
+    z_resistant = streams.normal(p, streams.RESISTANCE, 0)
     resistant = m.resistant_log_fraction + m.resistant_log_fraction_sd * z_resistant
     if p.mutation == BRAF_MUTANT:
         rate += m.braf_log_growth
@@ -247,14 +247,14 @@ def _draw_extrahepatic(p, m):
             for n in range(lesions):
                 if p.clones >= CLONES:
                     break
-                z, _ = streams.normal_pair(p, streams.EXTRAHEPATIC, 4 + CLONES * place + n)
+                z = streams.normal(p, streams.EXTRAHEPATIC, 4 + CLONES * place + n)
                 size = m.extrahepatic_mm * math.exp(m.extrahepatic_mm_sd * z)
                 _add_clone(p, m, site, log_volume_of(max(size, m.smallest_overt_mm)))
 
 
 @compiled
 def _draw_cea(p, m):
-    z, _ = streams.normal_pair(p, streams.CEA, 0)
+    z = streams.normal(p, streams.CEA, 0)
     log_burden = math.log(p.lesions) + 3.0 * math.log(p.largest_mm / m.largest_lesion_mm)
     p.cea_ng_ml = math.exp(m.cea_log_median + m.cea_per_log_burden * log_burden + m.cea_sd * z)
 
@@ -295,7 +295,7 @@ def _draw_occult(p, m):
         k = p.clones
         if site < SEGMENTS:
             _place_traits(p, m, k)
-        size, _ = streams.uniform_pair(p, streams.OCCULT_SIZE, n)
+        size = streams.uniform(p, streams.OCCULT_SIZE, n)
         _add_clone(p, m, site, m.occult_log_smallest_ml + span * size)
 
 
