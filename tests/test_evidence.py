@@ -22,7 +22,7 @@ from crlm_sim.evidence import ACTIVITIES, PARAMETERS, SERVICES, Parameter, pack,
 from crlm_sim.evidence.parameters import LAWS, check_parameter, drawn
 
 PACKAGE = Path(crlm_sim.__file__).parent
-PUBLISHED = Path("/work/shared/evidence/published_figures.csv")
+PUBLISHED = Path(__file__).parents[2] / "shared" / "evidence" / "published_figures.csv"
 ALL = list(parameters().values())
 UNCERTAIN = [p for p in ALL if p.law != "fixed"]
 COMPILED_ROOMS = ("disease", "care", "engines")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import pytest
 from vidigi.analysis import event_durations
 from vidigi.logging import BaseEvent
 
@@ -21,7 +18,7 @@ from crlm_sim.disease.patient import (
     new_patients,
 )
 from crlm_sim.evidence import ACTIVITIES
-from crlm_sim.outcomes import event_frame, patient_frame, write_patients
+from crlm_sim.outcomes import event_frame, patient_frame
 
 LOG = np.dtype(
     [("patient", "i8"), ("activity", "i8"), ("service", "i8"), ("start", "i8"), ("end", "i8")]
@@ -69,31 +66,6 @@ def test_patient_table_does_not_change_the_records() -> None:
     patients = people()
     patient_frame(patients, "a")
     assert (patients == people()).all()
-
-
-def test_parquet_comes_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    frames = [patient_frame(people(), name) for name in ("a", "b")]
-    path = tmp_path / "patients.parquet"
-    write_patients(iter(frames), path)
-    again = pd.read_parquet(path)
-    pd.testing.assert_frame_equal(again, pd.concat(frames, ignore_index=True))
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "patients.parquet"
-    path.write_text("old")
-
-    def failing():  # type: ignore[no-untyped-def]
-        yield patient_frame(people(), "a")
-        raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        write_patients(failing(), path)
-    with pytest.raises(ValueError, match="no table"):
-        write_patients([], path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_events_are_in_order_and_those_alive_do_not_depart() -> None:

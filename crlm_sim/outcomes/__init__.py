@@ -2,7 +2,7 @@
 
 from crlm_sim.outcomes.definitions import OUTCOMES, Outcome
 from crlm_sim.outcomes.summary import summarise_draws
-from crlm_sim.outcomes.tables import event_frame, patient_frame, write_patients
+from crlm_sim.outcomes.tables import event_frame, patient_frame
 from crlm_sim.outcomes.tally import Tally
 
 __all__ = [
@@ -12,5 +12,4 @@ __all__ = [
     "event_frame",
     "patient_frame",
     "summarise_draws",
-    "write_patients",
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,34 +62,6 @@ def patient_frame(patients: np.ndarray, policy_name: str) -> pandas.DataFrame:
         else:
             columns[name] = values
     return pandas.DataFrame(columns)
-
-
-def write_patients(frames: Iterable[pandas.DataFrame], path: Path) -> None:
-    """Write frames of the same columns, in the given order, as one parquet file.
-
-    The file takes its name only when it is complete, and one frame is in memory at a time. Raises
-    ValueError if there is no frame.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        _write_parquet(frames, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write_parquet(frames: Iterable[pandas.DataFrame], path: Path) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    tables = (pyarrow.Table.from_pandas(frame, preserve_index=False) for frame in frames)
-    first = next(tables, None)
-    if first is None:
-        raise ValueError("there is no table to write")
-    with parquet.ParquetWriter(path, first.schema) as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table)
 
 
 def event_frame(
