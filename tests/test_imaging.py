@@ -199,7 +199,7 @@ def test_sensitivity_is_near_van_kessel():
     overt = number < patients["lesions"][:, None]
     floor = log_volume_of(float(m["scan_floor_mm"]))
     volume = patients["log_sensitive"][overt]
-    log_mm = np.log(2.0) + (volume - floor) / 3.0
+    log_mm = np.log(m["scan_floor_mm"]) + (volume - floor) / 3.0
     logit = m["ct_logit"] + m["ct_per_log_mm"] * log_mm
     assert np.mean(special.expit(logit)) == pytest.approx(0.805, abs=0.08)
     after = special.expit(logit + m["ct_after_chemotherapy"])
