@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crlm_sim.disease.patient import NEVER, SITE_NAMES
+from crlm_sim.disease.patient import SITE_NAMES
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.arrivals import arrival_minutes
 from crlm_sim.engines.screening import eligible
@@ -187,8 +187,3 @@ def trace_patient(
             steps.append(TraceStep(start / 1440, what, end / 1440, lesions, note))
         now = end
     return patient, steps
-
-
-def never_to_none(minute: int) -> float | None:
-    """A minute as days, None if it did not happen."""
-    return None if minute == NEVER else minute / 1440
