@@ -73,6 +73,11 @@ PURPOSES = (
     "next_operation",
     "arrival",
     "immunity",
+    "approach",
+    "pelvic",
+    "after_ablation",
+    "arterial",
+    "elsewhere",
 )
 """Every random decision has a name. New names go to the end: the place is the counter word."""
 
@@ -83,7 +88,7 @@ SUSCEPTIBILITY, HYPERTROPHY, LETHAL_BURDEN, OTHER_CAUSE_DEATH = range(20, 24)
 PRIMARY_COMPLICATION, CONSPICUITY, SCAN, WAIT, DURATION, STAY = range(24, 30)
 COMPLICATION, POSTOPERATIVE_DEATH, MARGIN, ABLATION, INTRAOPERATIVE = range(30, 35)
 TOXICITY, NEXT_LINE, ADJUVANT, NEXT_OPERATION, ARRIVAL = range(35, 40)
-IMMUNITY = 40
+IMMUNITY, APPROACH, PELVIC, AFTER_ABLATION, ARTERIAL, ELSEWHERE = range(40, 46)
 
 
 @compiled

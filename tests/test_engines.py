@@ -221,7 +221,10 @@ def test_the_log_adds_up_to_the_record(lived_and_log):
 def test_times_are_in_the_order_of_the_pathway(lived_and_log):
     patients, _ = lived_and_log
     cleared = patients[patients["cleared_minute"] < NEVER]
-    assert (cleared["first_liver_resection_minute"] <= cleared["cleared_minute"]).all()
+    operated = cleared[cleared["resected"] > 0]
+    first = cleared[cleared["repeat_resections"] + cleared["local_treatments"] == 0]
+    assert (first["liver_operations"] > 0).all()
+    assert (operated["first_liver_resection_minute"] < NEVER).all()
     assert (cleared["primary_in_place"] == 0).all()
     recurred = patients[patients["recurrence_minute"] < NEVER]
     assert (recurred["cleared_minute"] < recurred["recurrence_minute"]).all()
@@ -249,7 +252,7 @@ def test_flags_imply_one_another(lived_and_log):
         ("margin_positive", "liver_operations"),
         ("sinusoidal_injury", "injury_assessed"),
         ("mortality_90d", "operated"),
-        ("cured", "resected"),
+        ("cured", "complete_local_treatment"),
         ("severe_toxicity", "cycles"),
     ):
         implies(a, b)

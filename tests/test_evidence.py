@@ -131,7 +131,7 @@ CONSTANTS = {
     "MINUTES_PER_DAY", "_MINUTES_PER_MONTH", "_MINUTES_PER_YEAR", "DAYS_PER_YEAR", "LOG_ML_OF_MM3",
     "RESOLUTION_MINUTES", "NEVER", "CLONES", "SEGMENTS", "SITES", "TARGETS", "ACTIVITY_KINDS",
     "LEFT_SEGMENTS", "MAJOR_SEGMENTS", "EXTENDED_SEGMENTS", "_KINDS_PER_COUNT", "CODE_STEP",
-    "MOST_DEPTH",
+    "MOST_DEPTH", "_TINY", "_MOST_SESSIONS",
 }  # fmt: skip
 """Constants by name: changes of unit, sizes of records, definitions of anatomy and of RECIST."""
 GEOMETRY = {6.0}

@@ -20,10 +20,10 @@ from crlm_sim.disease.liver import (
     RIGHT_MASK,
     add_injury,
     count_segments,
-    embolise_right,
     fade_injury,
+    left_after_growth_ml,
+    occlude_right,
     regrow,
-    remnant_after_embolisation_ml,
     remnant_ml,
     segment_volume,
     take_segments,
@@ -70,7 +70,7 @@ def test_livers_drawn_hold_the_sum_of_their_segments():
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.7])
 def test_after_embolisation_the_left_follows_the_saturating_curve(days, factor):
     patient = patient_by_hand(hypertrophy_factor=factor)[0]
-    embolise_right(patient, M, 10 * DAY)
+    occlude_right(patient, M, 0.4, 10 * DAY)
     regrow(patient, M, (10 + days) * DAY)
     gone = 1.0 - math.exp(-days / 16.0)
     assert segment_volume(patient, 3) == pytest.approx(0.17 * 1500 * (1.0 + 0.4 * factor * gone))
@@ -85,7 +85,8 @@ def test_hypertrophy_four_weeks_after_embolisation_is_near_van_lienden():
     for patient in patients[:1000]:
         before = remnant_ml(patient, RIGHT_MASK)
         patient["sinusoidal_dose"] = patient["steatohepatitis_dose"] = 0.0
-        embolise_right(patient, params[0], 0)
+        gain = params[0]["embolisation_hypertrophy"]
+        occlude_right(patient, params[0], gain, 0)
         regrow(patient, params[0], 30 * DAY)
         growth.append(remnant_ml(patient, RIGHT_MASK) / before - 1.0)
     assert np.mean(growth) == pytest.approx(0.379, abs=0.05)
@@ -93,8 +94,8 @@ def test_hypertrophy_four_weeks_after_embolisation_is_near_van_lienden():
 
 def test_the_surgeon_expects_the_limit_of_the_curve():
     patient = patient_by_hand()[0]
-    expected = remnant_after_embolisation_ml(patient, M, RIGHT_MASK)
-    embolise_right(patient, M, 0)
+    expected = left_after_growth_ml(patient, RIGHT_MASK, 0.4)
+    occlude_right(patient, M, 0.4, 0)
     regrow(patient, M, 10_000 * DAY)
     assert remnant_ml(patient, RIGHT_MASK) == pytest.approx(expected) == pytest.approx(525 * 1.4)
 
@@ -102,7 +103,7 @@ def test_the_surgeon_expects_the_limit_of_the_curve():
 def test_injury_slows_growth_and_not_its_limit():
     fast, slow = patient_by_hand(), patient_by_hand(sinusoidal_dose=1e6)
     for patients in (fast, slow):
-        embolise_right(patients[0], M, 0)
+        occlude_right(patients[0], M, 0.4, 0)
         regrow(patients[0], M, 24 * DAY)
     gain = [remnant_ml(p[0], RIGHT_MASK) / 525.0 - 1.0 for p in (fast, slow)]
     assert gain[0] == pytest.approx(0.4 * (1.0 - math.exp(-24 / 16)))
@@ -145,7 +146,7 @@ def test_volumes_stay_between_nothing_and_the_first_liver(first, second, wait, l
 def test_two_steps_of_regrowth_equal_one(first, second):
     one, two = patient_by_hand(), patient_by_hand()
     for patients in (one, two):
-        embolise_right(patients[0], M, 0)
+        occlude_right(patients[0], M, 0.4, 0)
     regrow(one[0], M, (first + second) * DAY)
     regrow(two[0], M, first * DAY)
     regrow(two[0], M, (first + second) * DAY)

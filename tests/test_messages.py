@@ -127,7 +127,7 @@ BAD_VALUES = [
     ('name = "other"', 'conversion_regimen = "folfuri"', "unknown regimen 'folfuri'", "'folfiri'?"),
     ('name = "other"', "preoperative_cycles = 25", "must be at most 24 (got 25)", ""),
     ('name = "other"', "lines = 4", "policy.other.lines: must be at most 3 (got 4)", ""),
-    ('name = "other"', "two_stage = 1", "must be true or false, without quotes (got 1)", ""),
+    ('name = "other"', "mri = 1", "must be true or false, without quotes (got 1)", ""),
     ('name = "other"', 'flr_least = "130 %"', "policy.other.flr_least: must lie between", ""),
     ('name = "other"', "flr_least = 0", "policy.other.flr_least: must be above '0 %'", "small"),
     ('name = "other"', 'surveillance = "0 days"', "must be at least '1 day'", ""),

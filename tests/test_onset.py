@@ -306,6 +306,7 @@ DEPENDS = {
 """What may differ at diagnosis when one parameter does; occult clones come with their number."""
 OF_CLONES = {
     "log_sensitive", "log_resistant", "conspicuity", "site", "deep", "near_vessel", "near_duct",
+    "near_edge",
     "log_lethal_liver_ml", "log_lethal_elsewhere_ml",
 }  # fmt: skip
 END = {"cured", "grown_until", "death_minute", "cause_of_death", "end_minute", "safe_until"}

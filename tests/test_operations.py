@@ -16,6 +16,7 @@ from crlm_sim.care.activities import (
     SIMULTANEOUS_RESECTION,
 )
 from crlm_sim.care.operations import operate, takes_liver
+from crlm_sim.care.policy import EMBOLISE
 from crlm_sim.care.resectability import plan_operation
 from crlm_sim.disease.growth import is_viable, log_volume
 from crlm_sim.disease.liver import RIGHT_MASK
@@ -26,7 +27,9 @@ from crlm_sim.disease.patient import (
     PRIMARY_COMPLICATION,
     RAS_MUTANT,
 )
-from crlm_sim.evidence import ACTIVITIES
+from crlm_sim.evidence import ACTIVITIES, LOCAL_THERAPIES
+
+RFA = LOCAL_THERAPIES.index("rfa")
 
 OPERATIONS = [name for name in ACTIVITIES if name.endswith(("resection", "hepatectomy"))]
 NEVER_ODDS, CERTAIN = -1e3, 1e3
@@ -36,13 +39,14 @@ CLEAN = {
     **NO_DEATH,
     **NO_COMPLICATION,
     "margin_positive_logit": NEVER_ODDS,
-    "ablation_failure_logit": NEVER_ODDS,
+    "rfa.failure_logit": NEVER_ODDS,
+    "rfa.failure_per_mm": 0.0,
     "liver_failure_logit": NEVER_ODDS,
     "stay_sd": 0.0,
     "intraoperative_sensitivity": 1.0,
     "intraoperative_floor_mm": 4.0,
 }
-RULES = policy(most_lesions=8, ablation=1, two_stage=1, operation_gap_days=28.0)
+RULES = policy(most_lesions=8, ablation=RFA, two_stage=EMBOLISE, operation_gap_days=28.0)
 
 
 def params(**changes):
@@ -126,8 +130,12 @@ def test_a_simultaneous_resection_takes_both():
 
 def test_only_operations_on_the_bowel_leave_the_liver():
     for name in OPERATIONS:
-        on_bowel = name in ("colorectal_resection", "emergency_colorectal_resection")
-        assert takes_liver(ACTIVITIES.index(name)) != on_bowel
+        elsewhere = name in (
+            "colorectal_resection",
+            "emergency_colorectal_resection",
+            "lung_resection",
+        )
+        assert takes_liver(ACTIVITIES.index(name)) != elsewhere
 
 
 def test_a_first_stage_clears_the_left_and_leaves_the_right():
@@ -150,7 +158,7 @@ def test_a_positive_margin_leaves_its_share():
 
 
 def test_a_failed_ablation_is_no_positive_margin():
-    failing = params(ablation_failure_logit=CERTAIN, residual_log_fraction=-9.0)
+    failing = params(**{"rfa.failure_logit": CERTAIN, "rfa.residual_log_fraction": -9.0})
     patient = operated(one_lesion(deep=True), MINOR_LIVER_RESECTION, failing)
     assert patient["margin_positive"] == 0
     assert patient["ablated_lesions"] == 1

@@ -22,12 +22,22 @@ from helpers import (
 )
 
 from crlm_sim.care import activities as act
-from crlm_sim.care import pathway
-from crlm_sim.care.pathway import decide, interrupt, next_activity, next_clinical_event
-from crlm_sim.care.policy import COLORECTAL_FIRST, LIVER_FIRST, PERIOPERATIVE, SIMULTANEOUS, UPFRONT
+from crlm_sim.care import steps
+from crlm_sim.care.meeting import decide
+from crlm_sim.care.pathway import interrupt, next_activity, next_clinical_event
+from crlm_sim.care.policy import (
+    COLORECTAL_FIRST,
+    LIVER_FIRST,
+    NO_THERAPY,
+    PERIOPERATIVE,
+    SIMULTANEOUS,
+    UPFRONT,
+    no_rules,
+)
 from crlm_sim.care.systemic import LINE, PREOPERATIVE
 from crlm_sim.disease.patient import LUNG, NEVER, OTHER, PRIMARY_COMPLICATION
-from crlm_sim.engines.steps import ACTIVITY, carry_out, plan
+from crlm_sim.engines.steps import ACTIVITY, plan
+from crlm_sim.engines.steps import carry_out as carry_out_with_rules
 from crlm_sim.evidence import ACTIVITIES, REGIMENS, SERVICES, pack
 
 OPERATIONS = [name for name in ACTIVITIES if name.endswith(("resection", "hepatectomy"))]
@@ -44,8 +54,9 @@ HARMLESS = (
     {f"{name}.death_logit": -1e3 for name in OPERATIONS}
     | {f"{name}.complication_logit": -1e3 for name in OPERATIONS}
     | {f"{name}.{what}_per_cycle": 0.0 for name in REGIMENS for what in ("death", "stop")}
-    | {"liver_failure_logit": -1e3, "margin_positive_logit": -1e3, "ablation_failure_logit": -1e3}
+    | {"liver_failure_logit": -1e3, "margin_positive_logit": -1e3, "rfa.failure_logit": -1e3}
 )
+NO_RULES = (np.zeros(0), np.zeros(0), no_rules()[0])
 PARAMS = known_parameters(**NO_WAIT, **LEADS, **HARMLESS)
 M = PARAMS[0]
 LIVER_OPERATIONS = [ACTIVITIES.index(name) for name in OPERATIONS if "colorectal" not in name]
@@ -70,6 +81,11 @@ def unresectable(**fields):
     for site in range(1, 8):
         add_lesion(patients, site, 45.0, deep=True)
     return patients
+
+
+def carry_out(patient, params, rules, *step):
+    """A step under a policy that has no rules."""
+    return carry_out_with_rules(patient, params, rules, *NO_RULES, *step)
 
 
 def decided(patients, rules, params=PARAMS):
@@ -106,7 +122,7 @@ ORDERS = (COLORECTAL_FIRST, SIMULTANEOUS, LIVER_FIRST)
 def test_a_symptomatic_primary_goes_first(patients, sequence, timing):
     rules = policy(sequence=sequence, timing=timing)
     patient = decided(patients(symptomatic_primary=1), rules)
-    assert patient["step"] == pathway.OPERATION
+    assert patient["step"] == steps.OPERATION
     assert patient["operation"] == act.COLORECTAL_RESECTION
 
 
@@ -120,7 +136,7 @@ def test_a_symptomatic_primary_goes_first(patients, sequence, timing):
 )
 def test_upfront_surgery_in_each_order(sequence, operation):
     patient = decided(small(), policy(sequence=sequence, timing=UPFRONT))
-    assert (patient["step"], patient["operation"]) == (pathway.OPERATION, operation)
+    assert (patient["step"], patient["operation"]) == (steps.OPERATION, operation)
     assert patient["resectable_at_diagnosis"] == patient["sequence_started"] == 1
     assert patient["staged_started"] == (sequence != SIMULTANEOUS)
 
@@ -128,14 +144,14 @@ def test_upfront_surgery_in_each_order(sequence, operation):
 @pytest.mark.parametrize("sequence", [SIMULTANEOUS, LIVER_FIRST])
 def test_perioperative_drugs_come_before_the_liver(sequence):
     patient = decided(small(), policy(sequence=sequence, timing=PERIOPERATIVE))
-    assert patient["step"] == pathway.CYCLE
+    assert patient["step"] == steps.CYCLE
     assert patient["course"] == PREOPERATIVE
 
 
 def test_colorectal_first_operates_before_the_drugs():
     patient = decided(small(), policy(sequence=COLORECTAL_FIRST, timing=PERIOPERATIVE))
     assert patient["operation"] == act.COLORECTAL_RESECTION
-    assert patient["step"] == pathway.OPERATION
+    assert patient["step"] == steps.OPERATION
 
 
 @pytest.mark.parametrize(
@@ -244,7 +260,7 @@ def test_the_first_re_evaluation_is_at_eight_weeks_and_then_every_eight():
 @pytest.mark.parametrize("gap", [28.0, 42.0])
 def test_an_operation_waits_for_the_gap_after_the_last_cycle(gap):
     rules = policy(operation_gap_days=gap)
-    patients = small(cycles=3, last_cycle_minute=100 * DAY, step=pathway.OPERATION)
+    patients = small(cycles=3, last_cycle_minute=100 * DAY, step=steps.OPERATION)
     patients["operation"] = act.MINOR_LIVER_RESECTION
     patients["step_minute"] = 105 * DAY
     _, _, ready, _ = next_activity(patients[0], M, rules[0])
@@ -254,7 +270,7 @@ def test_an_operation_waits_for_the_gap_after_the_last_cycle(gap):
 
 
 def test_an_emergency_does_not_wait_for_the_gap():
-    patients = small(cycles=3, last_cycle_minute=100 * DAY, step=pathway.OPERATION)
+    patients = small(cycles=3, last_cycle_minute=100 * DAY, step=steps.OPERATION)
     patients["operation"] = act.EMERGENCY_COLORECTAL_RESECTION
     patients["step_minute"] = 105 * DAY
     assert next_activity(patients[0], M, policy()[0])[2] == (105 + 14) * DAY
@@ -263,7 +279,7 @@ def test_an_emergency_does_not_wait_for_the_gap():
 def test_the_unfit_get_neither_knife_nor_drug():
     patient = decided(small(performance_status=3), policy())
     assert patient["unfit"] == 1
-    assert patient["step"] == pathway.SUPPORT
+    assert patient["step"] == steps.SUPPORT
     assert decided(small(performance_status=2), policy())["unfit"] == 0
 
 
@@ -433,7 +449,7 @@ def test_waits_have_their_mean_and_spread():
                                  "minor_liver_resection.lead_days": 14.0})  # fmt: skip
     waits = []
     for number in range(4000):
-        patients = small(patient=number, step=pathway.OPERATION)
+        patients = small(patient=number, step=steps.OPERATION)
         patients["operation"] = act.MINOR_LIVER_RESECTION
         waits.append(next_activity(patients[0], params[0], policy()[0])[2] / DAY - 14.0)
     assert min(waits) > 0.0
@@ -461,8 +477,8 @@ def test_no_preoperative_cycles_is_upfront_surgery():
 
 
 def test_no_ablation_is_no_lesion_small_enough():
-    a = lived(SIZE, policy(ablation=0), pack())
-    b = lived(SIZE, policy(), pack(changes={"ablation_most_mm": (0.0,)}))
+    a = lived(SIZE, policy(ablation=NO_THERAPY), pack())
+    b = lived(SIZE, policy(), pack(changes={"rfa.most_mm": (0.0,)}))
     assert unlike(a, b) == set()
     assert a["ablated_lesions"].sum() == 0
 

@@ -18,6 +18,7 @@ from crlm_sim.care.activities import (
     SECOND_STAGE_HEPATECTOMY,
 )
 from crlm_sim.care.operations import liver_operation
+from crlm_sim.care.policy import EMBOLISE, NO_STAGES, NO_THERAPY
 from crlm_sim.care.resectability import (
     ABLATE,
     BEYOND_SURGERY,
@@ -31,8 +32,11 @@ from crlm_sim.care.resectability import (
     plan_operation,
     remnant_needed_ml,
 )
-from crlm_sim.disease.liver import LEFT_MASK, RIGHT_MASK, embolise_right, remnant_ml
+from crlm_sim.disease.liver import LEFT_MASK, RIGHT_MASK, occlude_right, remnant_ml
 from crlm_sim.disease.patient import LUNG
+from crlm_sim.evidence import LOCAL_THERAPIES
+
+RFA = LOCAL_THERAPIES.index("rfa")
 
 PARAMS = known_parameters()
 M = PARAMS[0]
@@ -41,8 +45,8 @@ RULES = policy(
     flr_least=0.3,
     flr_least_injured=0.3,
     remnant_to_body_weight_least=0.005,
-    ablation=1,
-    two_stage=1,
+    ablation=RFA,
+    two_stage=EMBOLISE,
 )
 
 
@@ -201,12 +205,12 @@ def test_growth_that_does_not_suffice_is_no_plan():
 
 
 def test_without_two_stage_surgery_it_is_unresectable():
-    assert planned(too_small(), rules=policy(two_stage=0, most_lesions=8)) == UNRESECTABLE
+    assert planned(too_small(), rules=policy(two_stage=NO_STAGES, most_lesions=8)) == UNRESECTABLE
 
 
 def test_after_embolisation_the_grown_remnant_counts():
     patients = too_small()
-    embolise_right(patients[0], M, 0)
+    occlude_right(patients[0], M, 0.4, 0)
     patients["embolised"] = 1
     assert (
         planned(patients, minute=DAY) == UNRESECTABLE
@@ -292,7 +296,7 @@ def test_stricter_rules_never_make_more_resectable(lesions):
 def test_switching_ablation_off_is_never_ablating(lesions):
     off, absent = many(lesions), many(lesions)
     rules = RULES.copy()
-    rules["ablation"] = 0
+    rules["ablation"] = NO_THERAPY
     planned(off, rules=rules)
-    planned(absent, params=known_parameters(ablation_most_mm=0.0))
+    planned(absent, params=known_parameters(**{"rfa.most_mm": 0.0}))
     assert off.tobytes() == absent.tobytes()

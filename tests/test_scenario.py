@@ -14,8 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crlm_sim.care.policy import LIVER_FIRST, NO_REGIMEN, PERIOPERATIVE, POLICY, UPFRONT
-from crlm_sim.evidence import REGIMENS, SERVICES, pack, parameters
+from crlm_sim.care.policy import (
+    CHOICES,
+    EMBOLISE,
+    LIVER_FIRST,
+    NO_REGIMEN,
+    NO_THERAPY,
+    PERIOPERATIVE,
+    POLICY,
+    THERAPIES,
+    UPFRONT,
+)
+from crlm_sim.evidence import LOCAL_THERAPIES, REGIMENS, SERVICES, pack, parameters
 from crlm_sim.scenario import (
     Problem,
     ScenarioError,
@@ -103,7 +113,7 @@ def test_what_the_template_suggests_loads_too() -> None:
     lines = template("t").splitlines()
     keys = [line[2:] if line.startswith("# ") and " = " in line else line for line in lines]
     text = "\n".join(line for line in keys if not line.startswith("base = "))
-    assert loads(text).policy("liver_first_short").two_stage is False
+    assert loads(text).policy("liver_first_short").two_stage == "none"
 
 
 def test_loading_needs_no_heavy_library() -> None:
@@ -139,8 +149,26 @@ def test_every_packed_field_of_the_standard_policy() -> None:
         "reevaluation_days": 56.0,
         "operation_gap_days": 28.0,
         "staged_when_both_major": 1,
-        "two_stage": 1,
-        "ablation": 1,
+        "rectal_radiotherapy": 0,
+        "primary_when_unresectable": 0,
+        "resection": 0,
+        "margin_mm": 10.0,
+        "approach": 0,
+        "disappearing": 0,
+        "two_stage": EMBOLISE,
+        "ablation": LOCAL_THERAPIES.index("rfa"),
+        "small_lesions": 0,
+        "portal_node_resection": 0,
+        "distant_node_resection": 0,
+        "peritoneal_resection": 0,
+        "lung_resection": 0,
+        "local_therapy": NO_THERAPY,
+        "arterial_therapy": NO_THERAPY,
+        "arterial_line": 1,
+        "arterial_liver_only": 1,
+        "maintenance_regimen": NO_REGIMEN,
+        "reintroduction": 0,
+        "perioperative_total_days": 168.0,
         "repeat_resection": 1,
         "mri": 0,
         "pet_ct": 0,
@@ -352,8 +380,26 @@ OPTIONS = {
     "reevaluation": DURATIONS,
     "operation_gap": DURATIONS,
     "staged_when_both_major": st.booleans(),
-    "two_stage": st.booleans(),
-    "ablation": st.booleans(),
+    "rectal_radiotherapy": st.sampled_from(CHOICES["rectal_radiotherapy"]),
+    "primary_when_unresectable": st.sampled_from(CHOICES["primary_when_unresectable"]),
+    "resection": st.sampled_from(CHOICES["resection"]),
+    "margin_mm": st.floats(0.0, 30.0),
+    "approach": st.sampled_from(CHOICES["approach"]),
+    "disappearing": st.sampled_from(CHOICES["disappearing"]),
+    "two_stage": st.sampled_from(CHOICES["two_stage"]),
+    "ablation": st.sampled_from(("none", *THERAPIES["ablation"])),
+    "small_lesions": st.sampled_from(CHOICES["small_lesions"]),
+    "portal_node_resection": st.booleans(),
+    "distant_node_resection": st.booleans(),
+    "peritoneal_resection": st.booleans(),
+    "lung_resection": st.booleans(),
+    "local_therapy": st.sampled_from(("none", *THERAPIES["local_therapy"])),
+    "arterial_therapy": st.sampled_from(("none", *THERAPIES["arterial_therapy"])),
+    "arterial_line": st.integers(1, 4),
+    "arterial_liver_only": st.booleans(),
+    "maintenance_regimen": st.sampled_from(DRUGS),
+    "reintroduction": st.booleans(),
+    "perioperative_total": DURATIONS,
     "repeat_resection": st.booleans(),
     "mri": st.booleans(),
     "pet_ct": st.booleans(),

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from crlm_sim.care import rules as machine
 from crlm_sim.care.attributes import AGE, FONG_SCORE, MSI_HIGH
-from crlm_sim.care.policy import MOST_CHANGES, MOST_RULES, NO_REGIMEN, POLICY, RULES, UPFRONT
+from crlm_sim.care.policy import (
+    MOST_CHANGES,
+    MOST_RULES,
+    NO_REGIMEN,
+    NO_STAGES,
+    POLICY,
+    RULES,
+    UPFRONT,
+)
 from crlm_sim.evidence import REGIMENS
 from crlm_sim.scenario import Problem, ScenarioError, json_schema, load, loads, to_toml
 from crlm_sim.scenario.model import Scenario, changes_model
@@ -33,7 +41,7 @@ BY_RISK = POLICY_A + "".join(
     [
         rule("fong_score<=2", 'timing = "upfront", adjuvant_cycles = 12'),
         rule("(msi_high)", 'conversion_regimen = "none", reevaluation = "6 weeks"'),
-        rule("default", 'flr_least = "25 %", two_stage = false, surveillance_period = "5 years"'),
+        rule("default", 'flr_least = "25 %", two_stage = "none", surveillance_period = "5 years"'),
     ]
 )
 
@@ -63,7 +71,7 @@ def test_rules_as_the_program_sees_them() -> None:
     assert changes_of(loads(BY_RISK), "a") == [
         ("fong_score <= 2", {"timing": "upfront", "adjuvant_cycles": 12}),
         ("msi_high", {"conversion_regimen": "none", "reevaluation": 42.0}),
-        ("true", {"flr_least": 0.25, "two_stage": False, "surveillance_period": 1826.25}),
+        ("true", {"flr_least": 0.25, "two_stage": "none", "surveillance_period": 1826.25}),
     ]
 
 
@@ -120,7 +128,7 @@ VALUES = {
     "reevaluation": st.builds(
         "{} {}".format, st.integers(1, 90), st.sampled_from(["days", "weeks"])
     ),
-    "ablation": st.booleans(),
+    "ablation": st.sampled_from(["none", "rfa", "mwa"]),
     "flr_least": st.floats(0.0, 1.0, exclude_min=True),
 }
 CONDITIONS = st.sampled_from(
@@ -229,7 +237,7 @@ def test_packed_rules() -> None:
         "conversion_regimen": NO_REGIMEN,
         "reevaluation_days": 42.0,
         "flr_least": 0.25,
-        "two_stage": 0.0,
+        "two_stage": NO_STAGES,
         "surveillance_years": 5.0,
     }
 
@@ -432,18 +440,17 @@ def test_a_rule_behind_one_that_always_wins() -> None:
 
 def test_a_rule_with_one_living_setting_lives() -> None:
     first = rule("fong_score >= 3", "lines = 1")
-    assert (
-        problems_of(POLICY_A + first + rule("fong_score >= 4", "lines = 2, ablation = false")) == []
-    )
-    assert problems_of(POLICY_A + first + rule("fong_score >= 4", "ablation = false")) == []
+    both = rule("fong_score >= 4", "lines = 2, ablation = 'none'")
+    assert problems_of(POLICY_A + first + both) == []
+    assert problems_of(POLICY_A + first + rule("fong_score >= 4", "ablation = 'none'")) == []
 
 
 def test_each_setting_may_be_won_by_another_rule() -> None:
     text = (
         POLICY_A
         + rule("fong_score >= 3", "lines = 1")
-        + rule("bilobar", "two_stage = false")
-        + rule("fong_score >= 4 and bilobar", "lines = 2, two_stage = true")
+        + rule("bilobar", "two_stage = 'none'")
+        + rule("fong_score >= 4 and bilobar", "lines = 2, two_stage = 'pve'")
     )
     assert only_problem(text).text.endswith(
         "never fire: lines: whenever it holds, rule 1 holds too and comes first; "
@@ -452,12 +459,12 @@ def test_each_setting_may_be_won_by_another_rule() -> None:
 
 
 def test_rules_of_a_base_that_are_overridden_in_every_case_are_left_out() -> None:
-    text = POLICY_A + rule("rectal", "lines = 1") + rule("bilobar", "lines = 1, ablation = false")
+    text = POLICY_A + rule("rectal", "lines = 1") + rule("bilobar", "lines = 1, ablation = 'none'")
     text += '[[policy]]\nname = "b"\nbase = "a"\n' + rule("default", "lines = 2")
     scenario = loads(text)
     assert changes_of(scenario, "b") == [
         ("true", {"lines": 2}),
-        ("bilobar", {"lines": 1, "ablation": False}),
+        ("bilobar", {"lines": 1, "ablation": "none"}),
     ]
     assert loads(to_toml(scenario)) == scenario
 

@@ -19,6 +19,7 @@ from crlm_sim.care.resectability import (
     UNRESECTABLE,
     injured_by_history,
 )
+from crlm_sim.care.systemic import ARTERIAL, MAINTENANCE
 from crlm_sim.care.systemic import LINE as LINE_COURSE
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.liver import LEFT_SEGMENTS, remnant_ml
@@ -283,7 +284,8 @@ def _largest_seen(patient):
 @compiled
 def _line(patient):
     """The line now given, or the one that would be decided on if drugs were chosen now."""
-    going_on = patient.course == LINE_COURSE and not patient.progressed
+    on_a_line = patient.course in (LINE_COURSE, MAINTENANCE, ARTERIAL)
+    going_on = on_a_line and not patient.progressed
     return patient.line if going_on else patient.line + 1
 
 
@@ -304,7 +306,7 @@ def _of_course(patient, params, code, minute):
     if code == RESPONDED:
         return _one_if(patient.objective_response != 0)
     if code == RESECTED:
-        return _one_if(patient.resected != 0)
+        return _one_if(patient.liver_cleared != 0)
     if code == RECURRENT:
         return _one_if(patient.recurrence_minute < NEVER)
     if code == UNFIT:

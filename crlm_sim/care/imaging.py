@@ -14,7 +14,15 @@ from crlm_sim.disease.growth import (
     log_volume,
     log_volume_of,
 )
-from crlm_sim.disease.patient import CLONES, LUNG, NODE, PERITONEUM, SEGMENTS, TARGETS
+from crlm_sim.disease.patient import (
+    CLONES,
+    LUNG,
+    NEVER,
+    NODE,
+    PERITONEUM,
+    SEGMENTS,
+    TARGETS,
+)
 
 COMPLETE, PARTIAL, STABLE, PROGRESSION = 0, 1, 2, 3
 _LOG_2 = math.log(2.0)
@@ -33,6 +41,7 @@ def scan(patient, params, minute):
     """
     grow(patient, params, minute)
     patient.new_lesion = 0
+    patient.new_liver_lesion = 0
     logit = params.ct_logit
     if patient.cycles > 0:
         logit += params.ct_after_chemotherapy
@@ -53,6 +62,8 @@ def scan(patient, params, minute):
         if not patient.known[k]:
             patient.known[k] = 1
             patient.new_lesion = 1
+            if patient.site[k] < SEGMENTS:
+                patient.new_liver_lesion = 1
     patient.scans += 1
     patient.last_scan_minute = minute
 
@@ -110,6 +121,7 @@ def choose_targets(patient, params):
     for k in range(patient.clones):
         patient.target[k] = 0
     total = 0.0
+    in_liver = 0.0
     chosen = 0
     for first, last in _ORGANS:
         for _ in range(2):
@@ -127,9 +139,61 @@ def choose_targets(patient, params):
                 break
             patient.target[best] = 1
             total += size
+            if first < SEGMENTS:
+                in_liver += size
             chosen += 1
     patient.baseline_sum_mm = total
     patient.nadir_sum_mm = total
+    patient.liver_nadir_sum_mm = in_liver
+
+
+@compiled
+def _grown_too_much(params, total, nadir):
+    """RECIST: a fifth more than at the smallest, and by 5 mm at least."""
+    by_share = total >= params.recist_progression * nadir
+    return by_share and total - nadir >= params.recist_progression_mm
+
+
+@compiled
+def liver_progressed(patient, params):
+    """Whether the last scan shows progression in the liver, by RECIST on its targets there."""
+    total = 0.0
+    for k in range(patient.clones):
+        if patient.target[k] and patient.site[k] < SEGMENTS:
+            total += patient.diameter_mm[k]
+    if patient.new_liver_lesion or _grown_too_much(params, total, patient.liver_nadir_sum_mm):
+        return True
+    patient.liver_nadir_sum_mm = min(total, patient.liver_nadir_sum_mm)
+    return False
+
+
+@compiled
+def seen_in_liver(patient):
+    """Whether the last scan showed any liver lesion."""
+    for k in range(patient.clones):
+        if patient.diameter_mm[k] > 0.0 and patient.site[k] < SEGMENTS:
+            return True
+    return False
+
+
+@compiled
+def seen_at(patient, site):
+    """Lesions the last scan showed at one site."""
+    seen = 0
+    for k in range(patient.clones):
+        seen += patient.diameter_mm[k] > 0.0 and patient.site[k] == site
+    return seen
+
+
+@compiled
+def note_regrowth(patient, minute):
+    """Lesions seen again where they were destroyed in place, or had vanished and been left."""
+    for k in range(patient.clones):
+        if patient.diameter_mm[k] > 0.0:
+            if patient.treated_locally[k] and patient.local_progression_minute == NEVER:
+                patient.local_progression_minute = minute
+            if patient.left_unseen[k]:
+                patient.regrown = 1
 
 
 @compiled
@@ -141,11 +205,7 @@ def response(patient, params):
     for k in range(patient.clones):
         if patient.target[k]:
             total += patient.diameter_mm[k]
-    grown = total - patient.nadir_sum_mm
-    if (
-        total >= params.recist_progression * patient.nadir_sum_mm
-        and grown >= params.recist_progression_mm
-    ):
+    if _grown_too_much(params, total, patient.nadir_sum_mm):
         return PROGRESSION
     patient.nadir_sum_mm = min(total, patient.nadir_sum_mm)
     if not seen_anything(patient):

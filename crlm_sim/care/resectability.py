@@ -3,13 +3,15 @@
 A lesion that is small and superficial gets a wedge; deep and small, an ablation; deep and near a
 large vessel, its half of the liver; otherwise its segment. Segments round up to the anatomical
 operation. What is left must be large enough for the liver's condition, in at least two segments.
+Disease seen elsewhere rules surgery out unless the policy resects it there and it is little.
 """
 
 from __future__ import annotations
 
 import math
 
-from crlm_sim.care.imaging import seen_outside_liver
+from crlm_sim.care.imaging import seen_at, seen_outside_liver
+from crlm_sim.care.policy import ABLATE_SMALL, ANATOMIC, EMBOLISE, NO_STAGES
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.liver import (
     ALL_SEGMENTS,
@@ -17,11 +19,18 @@ from crlm_sim.disease.liver import (
     LEFT_SEGMENTS,
     RIGHT_MASK,
     count_segments,
+    left_after_growth_ml,
     regrow,
-    remnant_after_embolisation_ml,
     remnant_ml,
 )
-from crlm_sim.disease.patient import SEGMENTS
+from crlm_sim.disease.patient import (
+    LUNG,
+    NODE,
+    PELVIS,
+    PERITONEUM,
+    PORTAL_NODE,
+    SEGMENTS,
+)
 
 CLEAR, ONE_STAGE, TWO_STAGE, UNRESECTABLE, BEYOND_SURGERY = range(5)
 PLANS = ("nothing seen", "resectable", "resectable in two stages", "unresectable", "beyond surgery")
@@ -31,17 +40,26 @@ MAJOR_SEGMENTS, EXTENDED_SEGMENTS = 3, 5
 
 
 @compiled
+def can_be_destroyed(patient, params, therapy, k):
+    """Whether a row of the local therapies reaches a lesion: by size, vessel and bile duct."""
+    if patient.diameter_mm[k] > params.local_most_mm[therapy]:
+        return False
+    if patient.near_vessel[k] and params.local_avoids_vessel[therapy] > 0.0:
+        return False
+    return not (patient.near_duct[k] and params.local_avoids_duct[therapy] > 0.0)
+
+
+@compiled
 def _choose_treatment(patient, params, policy, k):
     size = patient.diameter_mm[k]
     deep = patient.deep[k] != 0
+    therapy = int(policy.ablation)
+    ablatable = therapy >= 0 and can_be_destroyed(patient, params, therapy, k)
+    if ablatable and policy.small_lesions == ABLATE_SMALL:
+        return ABLATE
     if size <= params.wedge_most_mm and not deep:
-        return WEDGE
-    if (
-        policy.ablation
-        and size <= params.ablation_most_mm
-        and not patient.near_vessel[k]
-        and not patient.near_duct[k]
-    ):
+        return TAKE_SEGMENT if policy.resection == ANATOMIC else WEDGE
+    if ablatable:
         return ABLATE
     if patient.near_vessel[k] and (deep or size > params.large_lesion_mm):
         return TAKE_SIDE
@@ -57,14 +75,14 @@ def _anatomical(removed):
 
 
 @compiled
-def _parenchyma_lost_ml(patient, params, removed):
+def _parenchyma_lost_ml(patient, policy, removed):
     """What wedges and ablations outside the removed segments cost in functional volume."""
     lost = 0.0
     for k in range(patient.clones):
         treatment = patient.treatment[k]
         if treatment not in (WEDGE, ABLATE) or (removed >> int(patient.site[k])) & 1:
             continue
-        outer = patient.diameter_mm[k] + 2.0 * params.margin_mm
+        outer = patient.diameter_mm[k] + 2.0 * policy.margin_mm
         shell = outer**3 - patient.diameter_mm[k] ** 3
         lost += math.pi / 6.0 * shell / 1000.0
     return lost
@@ -104,7 +122,7 @@ def plan_operation(patient, params, policy, minute):
         treatment = _choose_treatment(patient, params, policy, k)
         if treatment == ABLATE:
             ablations += 1
-            if ablations > params.ablations_most:
+            if ablations > params.local_most_lesions[int(policy.ablation)]:
                 treatment = TAKE_SEGMENT
         patient.treatment[k] = treatment
         if treatment == TAKE_SEGMENT:
@@ -119,8 +137,49 @@ def plan_operation(patient, params, policy, minute):
 
 
 @compiled
+def hypertrophy(params, policy):
+    """How much the left liver is expected to grow between two stages, relative to what it is."""
+    if policy.two_stage == EMBOLISE:
+        return params.embolisation_hypertrophy
+    return params.partition_hypertrophy
+
+
+@compiled
+def _resects_at(policy, site):
+    if site == LUNG:
+        return policy.lung_resection
+    if site == PERITONEUM:
+        return policy.peritoneal_resection
+    if site == NODE:
+        return policy.distant_node_resection
+    if site == PORTAL_NODE:
+        return policy.portal_node_resection
+    return 0.0
+
+
+@compiled
+def _blocked_elsewhere(patient, params, policy, lesions):
+    """Whether disease seen outside the liver rules surgery out.
+
+    Nodes and peritoneum are cleared in the operation on the liver, the lung in one of its own: so
+    without a liver lesion only the lung can be.
+    """
+    if not seen_outside_liver(patient):
+        return False
+    for site in range(LUNG, PELVIS + 1):
+        seen = seen_at(patient, site)
+        if seen == 0:
+            continue
+        if not _resects_at(policy, site) or seen > params.elsewhere_most[site - LUNG]:
+            return True
+        if lesions == 0 and site != LUNG:
+            return True
+    return False
+
+
+@compiled
 def _judge(patient, params, policy, lesions, removed):
-    if seen_outside_liver(patient) or patient.unfit:
+    if patient.unfit or _blocked_elsewhere(patient, params, policy, lesions):
         return BEYOND_SURGERY
     if lesions == 0:
         return CLEAR
@@ -129,12 +188,13 @@ def _judge(patient, params, policy, lesions, removed):
     left = ALL_SEGMENTS & ~(patient.removed_segments | removed)
     if count_segments(left) < params.spared_segments_least:
         return UNRESECTABLE
-    lost = _parenchyma_lost_ml(patient, params, removed)
+    lost = _parenchyma_lost_ml(patient, policy, removed)
     needed = remnant_needed_ml(patient, params, policy)
     if remnant_ml(patient, removed) - lost >= needed:
         return ONE_STAGE
-    can_embolise = policy.two_stage and not patient.embolised and (removed & RIGHT_MASK) != 0
-    if can_embolise and remnant_after_embolisation_ml(patient, params, removed) - lost >= needed:
+    grows = policy.two_stage != NO_STAGES and not patient.embolised and (removed & RIGHT_MASK) != 0
+    gain = hypertrophy(params, policy)
+    if grows and left_after_growth_ml(patient, removed, gain) - lost >= needed:
         patient.needs_first_stage = _has_lesion_in(patient, ~removed)
         return TWO_STAGE
     return UNRESECTABLE

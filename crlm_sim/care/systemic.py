@@ -18,7 +18,8 @@ from crlm_sim.disease.patient import (
     WILD_TYPE,
 )
 
-NO_COURSE, PREOPERATIVE, LINE, ADJUVANT = range(4)
+NO_COURSE, PREOPERATIVE, LINE, ADJUVANT, MAINTENANCE, ARTERIAL = range(6)
+COURSES = ("none", "preoperative", "line", "adjuvant", "maintenance", "through the hepatic artery")
 
 
 @compiled
@@ -41,6 +42,7 @@ def begin_course(patient, params, policy, course, regimen, cycles, minute):
         own_limit = params.regimen_most_cycles[regimen]
         if own_limit > 0.0:
             patient.course_limit = int(own_limit)
+    if course in (LINE, ARTERIAL):
         patient.lines_received = max(patient.lines_received, patient.line)
     choose_targets(patient, params)
 
@@ -86,7 +88,7 @@ def kill_rates(patient, params, regimen):
         responds = streams.uniform(patient, streams.IMMUNITY, 0) < durable
         kill = kill if patient.msi_high and responds else 0.0
         return kill, kill
-    line = patient.line if patient.course == LINE else 0
+    line = patient.line if patient.course in (LINE, MAINTENANCE) else 0
     kill *= params.line_kill_factor[line]
     share = params.line_resistant_share[line]
     if params.regimen_braf_targeted[regimen] > 0.0 and patient.mutation != BRAF_MUTANT:
@@ -126,6 +128,8 @@ def give_cycle(patient, params, policy, start):
     patient.last_cycle_minute = start
     patient.course_cycles += 1
     patient.cycles += 1
+    if patient.course == MAINTENANCE:
+        patient.maintained = 1
     add_injury(patient, params, regimen, start)
     _toxicity(patient, params, regimen, start)
 
@@ -142,3 +146,6 @@ def _toxicity(patient, params, regimen, start):
         patient.severe_toxicity = 1
     if v < params.regimen_stop_per_cycle[regimen]:
         patient.course_limit = patient.course_cycles
+    elif v > 1.0 - params.regimen_delay_per_cycle[regimen]:
+        patient.dose_delayed = 1
+        patient.next_cycle_minute += days(params.dose_delay_days)

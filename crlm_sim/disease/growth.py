@@ -1,12 +1,16 @@
-"""Gompertz growth with a constant kill, and the volumes and diameters that follow from it.
+"""Gompertz growth under a kill that rises with it, and the volumes and diameters that follow.
 
-A subclone's log volume x obeys dx/dt = a (x_max − x) − k, so between two events
+A subclone's log volume lies y = x_max − x below the capacity. It grows by a y, slower with size, as
+untreated metastases do (Finlay 1988). A kill k is stated for a lesion of the reference size, y_ref
+below the capacity; a share θ of it goes with growth (Norton and Simon 1977), so that small clones
+lose more: k (1 − θ + θ y / y_ref). With b = a − k θ / y_ref and c = k (1 − θ), between two events
 
-    x(t) = x* + (x₀ − x*) exp(−a t),   x* = x_max − k / a,
+    dy/dt = −b y + c,   y(t) = y₀ exp(−b t) + c (1 − exp(−b t)) / b,
 
-exactly. Growth slows with size, as untreated metastases do (Finlay 1988). The growth rate a is the
-patient's; the kill k acts on all clones while a drug is given, less on the resistant part. A
-subclone below the volume of one cell does not exist: its log volume is −inf and stays so.
+exactly. The growth rate a is the patient's; the kill acts on all clones while a drug is given, less
+on the resistant part, and a further one on clones in the liver alone while treatment through the
+hepatic artery acts. A subclone below the volume of one cell does not exist: its log volume is −inf
+and stays so.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, SEGMENTS
 EXTINCT = -math.inf
 RESOLUTION_MINUTES = 24 * 60
 """How closely the minute of a death from tumour is searched for; numerical, not clinical."""
+_TINY = 1e-9
+"""Below this the exponential's limit is taken."""
 LOG_ML_OF_MM3 = math.log(math.pi / 6.0 / 1000.0)
 """Log volume (mL) of a sphere 1 mm across."""
 
@@ -59,84 +65,159 @@ def remove(patient, clone):
     patient.log_sensitive[clone] = EXTINCT
     patient.log_resistant[clone] = EXTINCT
     patient.diameter_mm[clone] = 0.0
+    patient.known[clone] = 0
 
 
 @compiled
 def shrink(patient, params, clone, log_fraction):
-    """Leave exp(`log_fraction`) of a clone; a part smaller than one cell is gone."""
+    """Leave exp(`log_fraction`) of a clone; a part smaller than one cell is gone.
+
+    The rest is not known of: seen again, it is a new lesion.
+    """
     s = patient.log_sensitive[clone] + log_fraction
     r = patient.log_resistant[clone] + log_fraction
     cell = params.log_cell_ml
     patient.log_sensitive[clone] = s if s >= cell else EXTINCT
     patient.log_resistant[clone] = r if r >= cell else EXTINCT
     patient.diameter_mm[clone] = 0.0
+    patient.known[clone] = 0
 
 
 @compiled
-def _flow(patient, params, minutes, kill_sensitive, kill_resistant):
-    a = patient.growth_rate
-    decay = math.exp(-a * (minutes / MINUTES_PER_DAY))
-    to_sensitive = (params.log_capacity_ml - kill_sensitive / a) * (1.0 - decay)
-    to_resistant = (params.log_capacity_ml - kill_resistant / a) * (1.0 - decay)
+def _slow_and_cut(patient, params, kill):
+    """(b, c) of the module's formula (1/day) under a kill (1/day)."""
+    with_growth = kill * params.kill_with_growth
+    slow = patient.growth_rate - with_growth / (
+        params.log_capacity_ml - params.kill_reference_log_ml
+    )
+    return slow, kill - with_growth
+
+
+@compiled
+def _keep_and_add(patient, params, kill, days):
+    """What is kept of y and what is added to it over `days` under a kill (1/day)."""
+    slow, cut = _slow_and_cut(patient, params, kill)
+    keep = math.exp(-slow * days)
+    if abs(slow * days) < _TINY:
+        return keep, cut * days
+    return keep, cut * (1.0 - keep) / slow
+
+
+@compiled
+def _flow(patient, params, minutes, sensitive, resistant, in_liver):
+    days = minutes / MINUTES_PER_DAY
+    keep_s, add_s = _keep_and_add(patient, params, sensitive, days)
+    keep_r, add_r = keep_s, add_s
+    if resistant != sensitive:
+        keep_r, add_r = _keep_and_add(patient, params, resistant, days)
+    liver_s, more_s, liver_r, more_r = keep_s, add_s, keep_r, add_r
+    if in_liver != 0.0:
+        liver_s, more_s = _keep_and_add(patient, params, sensitive + in_liver, days)
+        liver_r, more_r = _keep_and_add(patient, params, resistant + in_liver, days)
+    capacity = params.log_capacity_ml
     cell = params.log_cell_ml
     for k in range(patient.clones):
-        s = patient.log_sensitive[k] * decay + to_sensitive
-        r = patient.log_resistant[k] * decay + to_resistant
+        below_s = capacity - patient.log_sensitive[k]
+        below_r = capacity - patient.log_resistant[k]
+        if patient.site[k] < SEGMENTS:
+            s = capacity - (below_s * liver_s + more_s)
+            r = capacity - (below_r * liver_r + more_r)
+        else:
+            s = capacity - (below_s * keep_s + add_s)
+            r = capacity - (below_r * keep_r + add_r)
         patient.log_sensitive[k] = s if s >= cell else EXTINCT
         patient.log_resistant[k] = r if r >= cell else EXTINCT
 
 
 @compiled
+def _treatment_until(patient, start, until):
+    """Until when (at most `until`) what acts at minute `start` goes on unchanged."""
+    end = until
+    if start < patient.drug_until:
+        end = min(end, patient.drug_until)
+    if start < patient.liver_drug_until:
+        end = min(end, patient.liver_drug_until)
+    return end
+
+
+@compiled
+def _kill_at(patient, minute, resistant_part, liver_clone):
+    """Kill (1/day) from `minute` on of one part of a clone, in the liver or elsewhere."""
+    kill = 0.0
+    if minute < patient.drug_until:
+        kill = patient.kill_resistant if resistant_part else patient.kill_sensitive
+    if liver_clone and minute < patient.liver_drug_until:
+        kill += patient.liver_kill
+    return kill
+
+
+@compiled
 def grow(patient, params, minute):
-    """Let the disease go on to `minute`: under the drug as long as it lasts, then without."""
+    """Let the disease go on to `minute`: under each treatment as long as it lasts."""
     start = patient.grown_until
     if minute <= start:
         return
-    treated = min(minute, patient.drug_until)
-    if treated > start:
-        _flow(patient, params, treated - start, patient.kill_sensitive, patient.kill_resistant)
-        start = treated
-    if minute > start:
-        _flow(patient, params, minute - start, 0.0, 0.0)
+    while start < minute:
+        end = _treatment_until(patient, start, minute)
+        sensitive = _kill_at(patient, start, False, False)
+        resistant = _kill_at(patient, start, True, False)
+        in_liver = patient.liver_kill if start < patient.liver_drug_until else 0.0
+        _flow(patient, params, end - start, sensitive, resistant, in_liver)
+        start = end
     patient.grown_until = minute
+
+
+@compiled
+def _through(patient, params, minute, resistant_part, liver_clone):
+    """(keep, add) of y from `grown_until` to `minute` for a kind of subclone, and (b, c) there."""
+    keep, add = 1.0, 0.0
+    start = patient.grown_until
+    while start < minute:
+        end = _treatment_until(patient, start, minute)
+        kill = _kill_at(patient, start, resistant_part, liver_clone)
+        more_keep, more_add = _keep_and_add(patient, params, kill, (end - start) / MINUTES_PER_DAY)
+        keep *= more_keep
+        add = add * more_keep + more_add
+        start = end
+    kill = _kill_at(patient, minute, resistant_part, liver_clone)
+    slow, cut = _slow_and_cut(patient, params, kill)
+    return keep, add, slow, cut
 
 
 @compiled
 def burden_and_slope_at(patient, params, minute):
     """Share of the lethal burden reached at `minute` ≥ `grown_until`, and its growth per day.
 
-    Reckoned from the current clones under the current drug. Liver and other volumes count against
-    their own lethal volumes; 1 is death.
+    Reckoned from the current clones under the current treatment. Liver and other volumes count
+    against their own lethal volumes; 1 is death.
     """
-    a = patient.growth_rate
-    start = patient.grown_until
-    treated = min(minute, patient.drug_until)
-    under = max(treated - start, 0) / MINUTES_PER_DAY
-    after = (minute - start) / MINUTES_PER_DAY - under
-    d1 = math.exp(-a * under)
-    d2 = math.exp(-a * after)
     capacity = params.log_capacity_ml
-    keep = d1 * d2
-    to_sensitive = (capacity - patient.kill_sensitive / a) * (1.0 - d1) * d2
-    to_resistant = (capacity - patient.kill_resistant / a) * (1.0 - d1) * d2
-    free = capacity * (1.0 - d2)
-    treated_now = 1.0 if minute < patient.drug_until else 0.0
-    in_liver = math.exp(-patient.log_lethal_liver_ml)
-    elsewhere = math.exp(-patient.log_lethal_elsewhere_ml)
+    sensitive = _through(patient, params, minute, False, False)
+    resistant = _through(patient, params, minute, True, False)
+    sensitive_liver, resistant_liver = sensitive, resistant
+    if patient.grown_until < patient.liver_drug_until:
+        sensitive_liver = _through(patient, params, minute, False, True)
+        resistant_liver = _through(patient, params, minute, True, True)
+    per_liver_ml = math.exp(-patient.log_lethal_liver_ml)
+    per_ml_elsewhere = math.exp(-patient.log_lethal_elsewhere_ml)
     burden = 0.0
     slope = 0.0
     for k in range(patient.clones):
-        s = patient.log_sensitive[k] * keep + to_sensitive + free
-        r = patient.log_resistant[k] * keep + to_resistant + free
-        weight = in_liver if patient.site[k] < SEGMENTS else elsewhere
-        if s > EXTINCT:
-            volume = weight * math.exp(s)
+        weight = per_ml_elsewhere
+        of_s, of_r = sensitive, resistant
+        if patient.site[k] < SEGMENTS:
+            weight = per_liver_ml
+            of_s, of_r = sensitive_liver, resistant_liver
+        if patient.log_sensitive[k] > EXTINCT:
+            below = (capacity - patient.log_sensitive[k]) * of_s[0] + of_s[1]
+            volume = weight * math.exp(capacity - below)
             burden += volume
-            slope += volume * (a * (capacity - s) - treated_now * patient.kill_sensitive)
-        if r > EXTINCT:
-            volume = weight * math.exp(r)
+            slope += volume * (of_s[2] * below - of_s[3])
+        if patient.log_resistant[k] > EXTINCT:
+            below = (capacity - patient.log_resistant[k]) * of_r[0] + of_r[1]
+            volume = weight * math.exp(capacity - below)
             burden += volume
-            slope += volume * (a * (capacity - r) - treated_now * patient.kill_resistant)
+            slope += volume * (of_r[2] * below - of_r[3])
     return burden, slope
 
 

@@ -1,8 +1,9 @@
 """The liver: segments and their volumes, regrowth, and injury by chemotherapy.
 
 Volumes are functional, without tumour. Segments 1–4 (left) and 5–8 (right) each share one scale
-that moves along a saturating curve to a target: after a resection both regrow, after embolisation
-of the right portal vein the left grows and the right shrinks. Injury slows growth.
+that moves along a saturating curve to a target: after a resection both regrow, after closure of
+the right portal vein (embolised, or tied with the liver parted as in ALPPS, which is faster) the
+left grows and the right shrinks. Injury slows growth.
 
 Oxaliplatin adds to a sinusoidal dose and irinotecan to a steatohepatitis dose, each cycle times
 the patient's own susceptibility; a dose of one or more is the histological injury (sinusoidal
@@ -70,7 +71,9 @@ def regrow(patient, params, minute):
         return
     fade_injury(patient, params, minute)
     injured = patient.sinusoidal_dose >= 1.0 or patient.steatohepatitis_dose >= 1.0
-    time_days = params.regrowth_time_days * (params.regrowth_injury_slowing if injured else 1.0)
+    time_days = params.partition_time_days if patient.partitioned else params.regrowth_time_days
+    if injured:
+        time_days *= params.regrowth_injury_slowing
     left = math.exp(-days / time_days)
     patient.left_scale = patient.left_target + (patient.left_scale - patient.left_target) * left
     patient.right_scale = patient.right_target + (patient.right_scale - patient.right_target) * left
@@ -96,22 +99,20 @@ def remnant_ml(patient, removed):
 
 
 @compiled
-def remnant_after_embolisation_ml(patient, params, removed):
-    """What `remnant_ml` may be expected to become by growth after portal vein embolisation."""
-    expected = 1.0 + params.embolisation_hypertrophy
+def left_after_growth_ml(patient, removed, gain):
+    """What `remnant_ml` may be expected to become when the left liver has grown by `gain`."""
     total = 0.0
     for segment in range(LEFT_SEGMENTS):
         if not (removed >> segment) & 1:
             total += segment_volume(patient, segment)
-    return total * expected
+    return total * (1.0 + gain)
 
 
 @compiled
-def embolise_right(patient, params, minute):
-    """Right portal vein embolised: from now the left grows and the right shrinks."""
+def occlude_right(patient, params, gain, minute):
+    """Right portal vein closed: from now the left grows by `gain` and the right shrinks."""
     regrow(patient, params, minute)
-    gain = params.embolisation_hypertrophy * patient.hypertrophy_factor
-    patient.left_target = patient.left_scale * (1.0 + gain)
+    patient.left_target = patient.left_scale * (1.0 + gain * patient.hypertrophy_factor)
     patient.right_target = patient.right_scale * (1.0 - params.embolisation_atrophy)
 
 

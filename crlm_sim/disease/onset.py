@@ -151,7 +151,8 @@ def _draw_biology(p, m):
 
 
 @compiled
-def _add_clone(p, m, site, log_ml):
+def add_clone(p, m, site, log_ml):
+    """One more clone of this log volume (mL) at this site."""
     k = p.clones
     p.site[k] = site
     p.log_sensitive[k] = log_ml
@@ -194,6 +195,7 @@ def _place_traits(p, m, k):
     p.deep[k] = u < m.deep_share
     p.near_vessel[k] = v < m.near_vessel_share
     p.near_duct[k] = v > 1.0 - m.near_duct_share
+    p.near_edge[k] = u > 1.0 - m.near_edge_share
 
 
 @compiled
@@ -227,7 +229,7 @@ def _draw_liver_lesions(p, m):
         smaller = 0.0 if k == 0 else m.smaller_lesion_log_range * u
         size = max(log_largest - smaller, math.log(m.smallest_overt_mm))
         _place_traits(p, m, k)
-        _add_clone(p, m, segment, log_volume_of(math.exp(size)))
+        add_clone(p, m, segment, log_volume_of(math.exp(size)))
     # The diagnosis was made on the largest: CT shows it, after chemotherapy too.
     shown = m.ct_logit + min(m.ct_after_chemotherapy, 0.0) + m.ct_per_log_mm * log_largest
     p.conspicuity[0] = min(p.conspicuity[0], shown)
@@ -249,7 +251,7 @@ def _draw_extrahepatic(p, m):
                     break
                 z = streams.normal(p, streams.EXTRAHEPATIC, 4 + CLONES * place + n)
                 size = m.extrahepatic_mm * math.exp(m.extrahepatic_mm_sd * z)
-                _add_clone(p, m, site, log_volume_of(max(size, m.smallest_overt_mm)))
+                add_clone(p, m, site, log_volume_of(max(size, m.smallest_overt_mm)))
 
 
 @compiled
@@ -269,6 +271,8 @@ def _draw_occult(p, m):
         + m.occult_per_log_cea * (math.log(p.cea_ng_ml) - m.cea_log_median)
         + m.occult_aggressiveness_sd * streams.normal_quantile(v)
     )
+    if p.extrahepatic:
+        log_mean += m.occult_extrahepatic
     if p.node_positive:
         log_mean += m.occult_node_positive
     if p.mutation == RAS_MUTANT:
@@ -296,7 +300,7 @@ def _draw_occult(p, m):
         if site < SEGMENTS:
             _place_traits(p, m, k)
         size = streams.uniform(p, streams.OCCULT_SIZE, n)
-        _add_clone(p, m, site, m.occult_log_smallest_ml + span * size)
+        add_clone(p, m, site, m.occult_log_smallest_ml + span * size)
 
 
 @compiled
@@ -333,6 +337,9 @@ def begin(patient, params):
     patient.treatment_death_minute = NEVER
     patient.progression_minute = NEVER
     patient.recurrence_minute = NEVER
+    patient.liver_progression_minute = NEVER
+    patient.local_treatment_minute = NEVER
+    patient.local_progression_minute = NEVER
     patient.cleared_minute = NEVER
     patient.first_liver_resection_minute = NEVER
     patient.primary_resection_minute = NEVER

@@ -14,14 +14,15 @@ NEVER = 2**62
 
 CLONES = 48
 SEGMENTS = 8
-LUNG, PERITONEUM, NODE, PORTAL_NODE = 8, 9, 10, 11
-SITES = 12
+LUNG, PERITONEUM, NODE, PORTAL_NODE, PELVIS = 8, 9, 10, 11, 12
+SITES = 13
 SITE_NAMES = (
     *(f"segment {n}" for n in range(1, 9)),
     "lung",
     "peritoneum",
     "distant node",
     "portal node",
+    "pelvis",
 )
 TARGETS = 5
 ACTIVITY_KINDS = 32
@@ -83,6 +84,8 @@ _CLOCKS = [
     ("safe_until", "i8"),
     ("kill_sensitive", "f8"),
     ("kill_resistant", "f8"),
+    ("liver_drug_until", "i8"),
+    ("liver_kill", "f8"),
     ("other_death_minute", "i8"),
     ("treatment_death_minute", "i8"),
     ("treatment_death_cause", "i8"),
@@ -113,6 +116,8 @@ _STATE = [
     ("needs_first_stage", "i8"),
     ("stage_one_done", "i8"),
     ("embolised", "i8"),
+    ("partitioned", "i8"),
+    ("liver_cleared", "i8"),
     ("course", "i8"),
     ("course_regimen", "i8"),
     ("course_cycles", "i8"),
@@ -121,9 +126,12 @@ _STATE = [
     ("next_cycle_minute", "i8"),
     ("evaluation_minute", "i8"),
     ("line", "i8"),
+    ("line_regimen", "f8"),
     ("baseline_sum_mm", "f8"),
     ("nadir_sum_mm", "f8"),
     ("new_lesion", "i8"),
+    ("new_liver_lesion", "i8"),
+    ("liver_nadir_sum_mm", "f8"),
     ("stay_minutes", "i8"),
     ("recovered_minute", "i8"),
     ("disease_free_minute", "i8"),
@@ -139,12 +147,20 @@ _STATE = [
     ("staging_tests", "i8"),
     ("staging_test", "i8"),
     ("takes_primary", "i8"),
+    ("reintroduced", "i8"),
+    ("arterial_therapy", "i8"),
+    ("arterial_sessions", "i8"),
+    ("pump_until", "i8"),
+    ("local_treatments", "i8"),
 ]
 
 _OUTCOMES = [
     ("death_minute", "i8"),
     ("cause_of_death", "i8"),
     ("progression_minute", "i8"),
+    ("liver_progression_minute", "i8"),
+    ("local_treatment_minute", "i8"),
+    ("local_progression_minute", "i8"),
     ("recurrence_minute", "i8"),
     ("recurrence_liver", "i8"),
     ("recurrence_lung", "i8"),
@@ -165,6 +181,24 @@ _OUTCOMES = [
     ("liver_operations", "i8"),
     ("major_hepatectomy", "i8"),
     ("ablated_lesions", "i8"),
+    ("percutaneous", "i8"),
+    ("irradiated_lesions", "i8"),
+    ("post_ablation_syndrome", "i8"),
+    ("ablation_complication", "i8"),
+    ("alpps", "i8"),
+    ("lung_resected", "i8"),
+    ("peritoneum_resected", "i8"),
+    ("nodes_resected", "i8"),
+    ("laparoscopic", "i8"),
+    ("converted_to_open", "i8"),
+    ("disappeared", "i8"),
+    ("disappeared_left", "i8"),
+    ("regrown", "i8"),
+    ("radiotherapy", "i8"),
+    ("pelvic_recurrence", "i8"),
+    ("arterial_treated", "i8"),
+    ("arterial_complication", "i8"),
+    ("complete_local_treatment", "i8"),
     ("margin_positive", "i8"),
     ("major_complication", "i8"),
     ("liver_failure", "i8"),
@@ -177,6 +211,8 @@ _OUTCOMES = [
     ("lines_received", "i8"),
     ("cycles", "i8"),
     ("severe_toxicity", "i8"),
+    ("dose_delayed", "i8"),
+    ("maintained", "i8"),
     ("sinusoidal_injury", "i8"),
     ("steatohepatitis", "i8"),
     ("injury_assessed", "i8"),
@@ -202,6 +238,9 @@ _CLONES = [
     ("deep", "i1", (CLONES,)),
     ("near_vessel", "i1", (CLONES,)),
     ("near_duct", "i1", (CLONES,)),
+    ("near_edge", "i1", (CLONES,)),
+    ("treated_locally", "i1", (CLONES,)),
+    ("left_unseen", "i1", (CLONES,)),
     ("known", "i1", (CLONES,)),
     ("treatment", "i1", (CLONES,)),
     ("target", "i1", (CLONES,)),

@@ -10,7 +10,7 @@ from crlm_sim.care.policy import as_values, no_rules
 from crlm_sim.compiled import compiled, compiled_parallel, is_in_cache
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import PATIENT, new_patients
-from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, plan, settle_and_carry_out
+from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, carry_out, plan
 
 LOG_ROWS = 256
 """Rows a patient's log is given at first; if anybody needs more, all are lived once more."""
@@ -34,7 +34,7 @@ def live(patient, params, settings, values, policy, rules, horizon, log):
                 row.start = start
                 row.end = end
             rows += 1
-        going = settle_and_carry_out(
+        going = carry_out(
             patient,
             params,
             settings,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from crlm_sim.care.activities import MDT_MEETING
 from crlm_sim.care.pathway import (
     PRIMARY_EVENT,
+    asks_rules,
     complete,
     finish,
+    go_on,
     interrupt,
     next_activity,
     next_clinical_event,
@@ -56,23 +57,7 @@ def plan(patient, params, policy, now, horizon):
 
 
 @compiled
-def carry_out(patient, params, policy, kind, activity, start, end, event, horizon):
-    """Do what was planned. Returns whether the patient goes on."""
-    if kind == EVENT:
-        return interrupt(patient, params, event, start)
-    if kind == END or end >= horizon:
-        if event > 0:
-            return interrupt(patient, params, event, end)
-        finish(patient, params, end)
-        return False
-    if event > 0:
-        return interrupt(patient, params, event, end)
-    complete(patient, params, policy, activity, start, end)
-    return True
-
-
-@compiled
-def settle_and_carry_out(
+def carry_out(
     patient,
     params,
     settings,
@@ -86,10 +71,25 @@ def settle_and_carry_out(
     event,
     horizon,
 ):
-    """`carry_out`, with the patient's settings settled first when it is a meeting."""
-    if kind == ACTIVITY and activity == MDT_MEETING:
+    """Do what was planned. Returns whether the patient goes on.
+
+    `settings` are the patient's own and `values` the same memory as numbers; rules may change them
+    where the pathway asks for it, between what an activity shows and what it leads to.
+    """
+    if kind == EVENT:
+        return interrupt(patient, params, event, start)
+    if kind == END or end >= horizon:
+        if event > 0:
+            return interrupt(patient, params, event, end)
+        finish(patient, params, end)
+        return False
+    if event > 0:
+        return interrupt(patient, params, event, end)
+    complete(patient, params, settings, activity, start, end)
+    if rules.count > 0 and asks_rules(patient, activity):
         settle(patient, params, settings, values, policy, rules, end)
-    return carry_out(patient, params, settings, kind, activity, start, end, event, horizon)
+    go_on(patient, params, settings, activity, end)
+    return True
 
 
 @compiled
@@ -124,7 +124,7 @@ def next_step(
     """
     patient = patients[place]
     own = settings[place]
-    if not settle_and_carry_out(
+    if not carry_out(
         patient,
         params[0],
         own,

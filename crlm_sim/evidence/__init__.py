@@ -6,6 +6,8 @@ them into the one flat record the compiled code reads.
 
 from crlm_sim.evidence.parameters import (
     ACTIVITIES,
+    ARTERIAL_THERAPIES,
+    LOCAL_THERAPIES,
     MODALITIES,
     PARAMETERS,
     REGIMENS,
@@ -17,6 +19,8 @@ from crlm_sim.evidence.parameters import (
 
 __all__ = [
     "ACTIVITIES",
+    "ARTERIAL_THERAPIES",
+    "LOCAL_THERAPIES",
     "MODALITIES",
     "PARAMETERS",
     "REGIMENS",

@@ -28,6 +28,8 @@ _TABLES = (
     ("activity", "activities.toml"),
     ("service", "services.toml"),
     ("modality", "modalities.toml"),
+    ("local", "local_therapies.toml"),
+    ("arterial", "arterial_therapies.toml"),
 )
 _LIFE_TABLE = "life_table_uk_2017_19.csv"
 LAWS = ("fixed", "normal", "lognormal", "logitnormal")
@@ -127,7 +129,16 @@ REGIMENS = tuple(_read_toml("regimens.toml"))
 ACTIVITIES = tuple(_read_toml("activities.toml"))
 SERVICES = tuple(_read_toml("services.toml"))
 MODALITIES = tuple(_read_toml("modalities.toml"))
-_ROWS = {"regimen": REGIMENS, "activity": ACTIVITIES, "service": SERVICES, "modality": MODALITIES}
+LOCAL_THERAPIES = tuple(_read_toml("local_therapies.toml"))
+ARTERIAL_THERAPIES = tuple(_read_toml("arterial_therapies.toml"))
+_ROWS = {
+    "regimen": REGIMENS,
+    "activity": ACTIVITIES,
+    "service": SERVICES,
+    "modality": MODALITIES,
+    "local": LOCAL_THERAPIES,
+    "arterial": ARTERIAL_THERAPIES,
+}
 
 
 def _life_table_hazard() -> np.ndarray:

@@ -6,8 +6,8 @@ import difflib
 from dataclasses import asdict
 from typing import Any
 
-from crlm_sim.care.pathway import STEPS
 from crlm_sim.care.resectability import PLANS
+from crlm_sim.care.steps import STEPS
 from crlm_sim.disease.patient import CAUSES, MUTATIONS, PRIMARY_SITES
 from crlm_sim.evidence import ACTIVITIES, REGIMENS, SERVICES, Parameter, pack, parameters
 from crlm_sim.evidence.parameters import changed

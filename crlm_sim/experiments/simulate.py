@@ -11,7 +11,7 @@ from crlm_sim.disease.patient import SITE_NAMES
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.arrivals import arrival_minutes
 from crlm_sim.engines.screening import eligible
-from crlm_sim.engines.steps import ACTIVITY, EVENT, plan, settle_and_carry_out
+from crlm_sim.engines.steps import ACTIVITY, EVENT, carry_out, plan
 from crlm_sim.evidence import ACTIVITIES, pack
 from crlm_sim.scenario import Scenario
 
@@ -164,7 +164,7 @@ def trace_patient(
         kind, activity, _, start, end, event = plan(patient, params, settings[0], now, horizon)
         before = {field: int(patient[field]) for field in _WATCHED}
         scans = int(patient["scans"])
-        going = settle_and_carry_out(
+        going = carry_out(
             patient,
             params,
             settings[0],

@@ -17,6 +17,7 @@ from crlm_sim.disease.patient import (
     OTHER,
     POSTOPERATIVE,
     PRIMARY_COMPLICATION,
+    RECTUM,
     TOXIC,
     TUMOUR,
 )
@@ -64,6 +65,14 @@ CONDITIONS: dict[str, Callable[[Columns], Flags]] = {
     "pet_done": lambda c: c["pet_done"] > 0,
     "liver_operated": lambda c: c["liver_operations"] > 0,
     "resected": lambda c: c["resected"] > 0,
+    "locally_treated": lambda c: c["local_treatment_minute"] < NEVER,
+    "ablated": lambda c: c["percutaneous"] > 0,
+    "arterially_treated": lambda c: c["arterial_treated"] > 0,
+    "vanished_left": lambda c: c["disappeared_left"] > 0,
+    "keyhole": lambda c: c["laparoscopic"] > 0,
+    "rectum_resected": lambda c: (
+        (c["primary_site"] == RECTUM) & (c["primary_resection_minute"] < NEVER)
+    ),
     "cleared": lambda c: c["cleared_minute"] < NEVER,
     "recurred": lambda c: c["recurrence_minute"] < NEVER,
     "adjuvant_due": lambda c: c["adjuvant_due"] > 0,
@@ -93,6 +102,8 @@ def _recurrence_sites(c: Columns) -> Whole:
 
 MEASURES: dict[str, Callable[[Columns], NDArray]] = {
     "recurred": CONDITIONS["recurred"],
+    "locally_treated": CONDITIONS["locally_treated"],
+    "elsewhere_resected": lambda c: c["peritoneum_resected"] + c["nodes_resected"],
     "liver_only": lambda c: _recurrence_sites(c) == 1,
     "lung_only": lambda c: _recurrence_sites(c) == 2,
     "elsewhere_or_several": lambda c: _recurrence_sites(c) > 2,
@@ -119,12 +130,16 @@ def measure(columns: Columns, outcome: Outcome) -> Whole:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A time to death or what `or_earlier` names (None: death alone), from `start` (None: 0)."""
+    """A time to death or what `or_earlier` names (None: death alone), from `start` (None: 0).
+
+    Where death does not count, as in local control, it only ends follow-up.
+    """
 
     label: str
     among: Callable[[Columns], Flags]
     start: str | None = None
     or_earlier: str | None = None
+    death_counts: bool = True
 
 
 CURVES: dict[str, Endpoint] = {
@@ -137,6 +152,33 @@ CURVES: dict[str, Endpoint] = {
         CONDITIONS["cleared"],
         start="cleared_minute",
         or_earlier="recurrence_minute",
+    ),
+    "liver_pfs": Endpoint(
+        "survival without progression in the liver",
+        CONDITIONS["all"],
+        or_earlier="liver_progression_minute",
+    ),
+    "local_control": Endpoint(
+        "local control of lesions destroyed in place",
+        CONDITIONS["locally_treated"],
+        start="local_treatment_minute",
+        or_earlier="local_progression_minute",
+        death_counts=False,
+    ),
+    "os_lung": Endpoint(
+        "overall survival from liver resection, lung metastases resected too",
+        lambda c: (c["resected"] > 0) & (c["lung_resected"] > 0),
+        start="first_liver_resection_minute",
+    ),
+    "os_peritoneum": Endpoint(
+        "overall survival from liver resection, peritoneal metastases resected too",
+        lambda c: (c["resected"] > 0) & (c["peritoneum_resected"] > 0),
+        start="first_liver_resection_minute",
+    ),
+    "os_nodes": Endpoint(
+        "overall survival from liver resection, nodal metastases resected too",
+        lambda c: (c["resected"] > 0) & (c["nodes_resected"] > 0),
+        start="first_liver_resection_minute",
     ),
     "os_resected": Endpoint(
         "overall survival from liver resection",
@@ -158,7 +200,7 @@ def spans(columns: Columns, endpoint: Endpoint) -> tuple[Whole, Whole, Flags]:
     who = np.flatnonzero(endpoint.among(columns))
     end = columns["end_minute"][who]
     start = columns[endpoint.start][who] if endpoint.start else np.zeros_like(end)
-    first = columns["death_minute"][who]
+    first = columns["death_minute"][who] if endpoint.death_counts else np.full_like(end, NEVER)
     if endpoint.or_earlier:
         other = columns[endpoint.or_earlier][who]
         first = np.minimum(first, np.where(other > start, other, NEVER))
@@ -216,6 +258,17 @@ OUTCOMES: tuple[Outcome, ...] = (
     _survival("dfs_5y", "alive without recurrence 5 years after clearance", "dfs", 60),
     _rmst("rmst_5y_months", "mean months lived in the first 5 years", 60),
     _rmst("rmst_10y_months", "mean months lived in the first 10 years", 120),
+    _median(
+        "liver_pfs_median_months", "median survival without progression in the liver", "liver_pfs"
+    ),
+    _survival("liver_pfs_1y", "alive without progression in the liver at 1 year", "liver_pfs", 12),
+    _survival("local_control_1y", "no regrowth where destroyed, at 1 year", "local_control", 12),
+    _survival("local_control_2y", "no regrowth where destroyed, at 2 years", "local_control", 24),
+    _survival("os_5y_lung", "alive 5 years after liver and lung resection", "os_lung", 60),
+    _survival(
+        "os_5y_peritoneum", "alive 5 years after resection with peritoneum", "os_peritoneum", 60
+    ),
+    _survival("os_5y_nodes", "alive 5 years after resection with nodes", "os_nodes", 60),
     _survival("os_5y_resected", "alive 5 years after liver resection", "os_resected", 60),
     _median(
         "os_median_unresected_months",
@@ -229,6 +282,49 @@ OUTCOMES: tuple[Outcome, ...] = (
         "resected after drugs, of those not resectable at diagnosis",
         "not_resectable_at_diagnosis",
         True,
+    ),
+    _share(
+        "complete_local_treatment",
+        "all that was seen in the liver resected or destroyed",
+        better=True,
+    ),
+    _share("locally_treated", "a lesion ablated or irradiated"),
+    _share("percutaneous", "ablated through the skin"),
+    _share("post_ablation_syndrome", "post-ablation syndrome, of those ablated so", "ablated"),
+    _share(
+        "ablation_complication",
+        "a major complication of local treatment, of those ablated so",
+        "ablated",
+        False,
+    ),
+    _share("arterial_treated", "treated through the hepatic artery"),
+    _share(
+        "arterial_complication",
+        "a complication of that, of those treated so",
+        "arterially_treated",
+        False,
+    ),
+    _share("lung_resected", "lung metastases resected"),
+    _share("elsewhere_resected", "peritoneal or nodal metastases resected"),
+    _share("alpps", "first stage of ALPPS done"),
+    _share("laparoscopic", "operated by laparoscopy"),
+    _share("converted_to_open", "laparoscopy ended as an open operation", "keyhole", False),
+    _share("radiotherapy", "rectal primary irradiated"),
+    _share(
+        "pelvic_recurrence",
+        "tumour left in the pelvis, of rectal resections",
+        "rectum_resected",
+        False,
+    ),
+    _share("disappeared", "a lesion vanished before the operation"),
+    _share("disappeared_left", "a vanished lesion left in place"),
+    _share("regrown", "vanished lesions seen again, of those left", "vanished_left", False),
+    _share("maintained", "maintenance drugs given"),
+    _share(
+        "dose_delayed",
+        "a cycle put off for toxicity, of those given drugs",
+        "given_chemotherapy",
+        False,
     ),
     _share("sequence_completed", "all planned operations done, once begun", "staged_started", True),
     _share(
@@ -344,6 +440,13 @@ FIELDS = tuple(
             "recurrence_elsewhere",
             "cleared_minute",
             "first_liver_resection_minute",
+            "liver_progression_minute",
+            "local_treatment_minute",
+            "local_progression_minute",
+            "primary_site",
+            "primary_resection_minute",
+            "peritoneum_resected",
+            "nodes_resected",
             "staged_started",
             "two_stage_started",
             "operated",

@@ -6,7 +6,18 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-from crlm_sim.report.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, SKY, VERMILLION
+from crlm_sim.report.palette import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+)
 from crlm_sim.report.run_folder import Run
 from crlm_sim.report.shapes import cross, marker, ticks
 
@@ -35,10 +46,16 @@ KINDS = (
     DRUGS,
     Kind("supportive care", PALE, ("supportive",), 5.0),
     Kind("scan, meeting or visit", BLACK, ("scan", "meeting", "visit", "mri", "pet"), 1.0, 5.0),
-    Kind("portal vein embolisation", GREEN, ("embolisation",), 5.0),
+    Kind("portal vein embolisation", GREEN, ("portal",), 5.0),
+    Kind("radiotherapy, or through the artery", YELLOW, ("radio", "chemoemb", "pump"), 5.0),
     Kind("operation on both", PURPLE, ("simultaneous",), 5.0),
     Kind("colorectal operation", ORANGE, ("colorectal", "primary"), 5.0),
-    Kind("liver operation", VERMILLION, ("liver", "hepatectomy", "ablation", "resection"), 5.0),
+    Kind(
+        "liver operation",
+        VERMILLION,
+        ("liver", "hepatectomy", "ablation", "alpps", "resection"),
+        5.0,
+    ),
     _OTHER,
 )
 """In the order they are drawn over each other; the first whose word occurs is an activity's."""

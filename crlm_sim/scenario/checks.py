@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from crlm_sim.evidence import parameters
-from crlm_sim.scenario.kinds import NO_DRUGS
+from crlm_sim.scenario.kinds import NONE
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import nearest
 from crlm_sim.scenario.model import Policy, Population, Rule
@@ -162,7 +162,7 @@ _COURSES = {
 
 def _check_cycles(source: Source, policy: Policy, paths: list[Path]) -> None:
     """Report that some patient would be given cycles of no drugs."""
-    no_drugs = _in_force(policy, _DRUGS, [NO_DRUGS])
+    no_drugs = _in_force(policy, _DRUGS, [NONE])
     for cycles, timing in _COURSES.items():
         asked = range(1, 1 + max([getattr(policy, cycles), *_set_to(policy, cycles, 0)]))
         timed = Constant(True) if timing is None else _in_force(policy, "timing", [timing])
@@ -178,7 +178,7 @@ def _check_cycles(source: Source, policy: Policy, paths: list[Path]) -> None:
         own = f"{source.place(path).key}.{RULE} "
         if those and source.place(paths[those[0]]).key.startswith(own):
             path = (*paths[those[0]], "do")
-        text = f"{_DRUGS} can be '{NO_DRUGS}' while {cycles} asks for cycles"
+        text = f"{_DRUGS} can be '{NONE}' while {cycles} asks for cycles"
         source.wrong(path, text, f"set {cycles} to 0 here, or name a regimen")
         return
 

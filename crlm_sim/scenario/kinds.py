@@ -13,8 +13,8 @@ from crlm_sim.scenario import quantities
 from crlm_sim.scenario.messages import Wrong, nearest, shown
 from crlm_sim.scenario.rules import parse, to_text
 
-NO_DRUGS = "none"
-DRUGS = (NO_DRUGS, *REGIMENS)
+NONE = "none"
+DRUGS = (NONE, *REGIMENS)
 ENGINES = ("cohort", "agents")
 MEAN: Final = "mean"
 POPULATIONS = ("unselected",)
@@ -157,5 +157,13 @@ Name = Annotated[
 Drug = Annotated[
     str, BeforeValidator(_drug), WithJsonSchema({"type": "string", "enum": list(DRUGS)})
 ]
+
+
+def chosen(known: tuple[str, ...]) -> list[Any]:
+    """What makes a `str` field hold one word out of a few, here and in the schema."""
+    schema = {"type": "string", "enum": list(known)}
+    return [BeforeValidator(choice(known)), WithJsonSchema(schema)]
+
+
 YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
 Cycles = Annotated[int, *within(0, MOST_CYCLES)]

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from crlm_sim.care.policy import SEQUENCES, TIMINGS
+from crlm_sim.care.policy import CHOICES, THERAPIES
 from crlm_sim.scenario import quantities
 from crlm_sim.scenario.kinds import (
     ENGINES,
@@ -27,7 +27,7 @@ from crlm_sim.scenario.kinds import (
     MOST_CYCLES,
     MOST_LINES,
     MOST_PATIENTS,
-    NO_DRUGS,
+    NONE,
     POPULATIONS,
     SEEDS,
     AnyWords,
@@ -43,6 +43,7 @@ from crlm_sim.scenario.kinds import (
     Words,
     YesOrNo,
     choice,
+    chosen,
     policy_name,
     read_condition,
     read_draws,
@@ -166,12 +167,11 @@ class Policy(_Part):
 
     name: Name = Field(description="Short name, such as 'liver_first'.")
     label: Words = Field(description="Name for people, in tables and figures.")
-    sequence: Annotated[
-        Literal["colorectal-first", "simultaneous", "liver-first"],
-        BeforeValidator(choice(SEQUENCES)),
-    ] = Field(description="Which operation comes first.")
-    timing: Annotated[Literal["upfront", "perioperative"], BeforeValidator(choice(TIMINGS))] = (
-        Field(description="Whether resectable disease gets surgery or drugs first.")
+    sequence: Annotated[str, *chosen(CHOICES["sequence"])] = Field(
+        description="Which operation comes first."
+    )
+    timing: Annotated[str, *chosen(CHOICES["timing"])] = Field(
+        description="Whether resectable disease gets surgery or drugs first."
     )
     preoperative_cycles: Cycles = Field(description="Cycles before liver surgery (perioperative).")
     postoperative_cycles: Cycles = Field(
@@ -185,6 +185,15 @@ class Policy(_Part):
     first_line_regimen: Drug = Field(description="First drugs for disease beyond the liver.")
     second_line_regimen: Drug = Field(description="Drugs after a first progression.")
     third_line_regimen: Drug = Field(description="Drugs after a second progression.")
+    maintenance_regimen: Drug = Field(
+        description="Drugs after the cycles of the first line, until progression."
+    )
+    reintroduction: YesOrNo = Field(
+        description="Whether the first drugs come again when the disease progresses off them."
+    )
+    perioperative_total: Days = Field(
+        description="Drugs before and after surgery together last at most this long."
+    )
     line_cycles: Annotated[int, *within(1, MOST_CYCLES)] = Field(
         description="Most cycles in one line of treatment."
     )
@@ -197,11 +206,60 @@ class Policy(_Part):
     staged_when_both_major: YesOrNo = Field(
         description="Two operations when bowel and liver surgery are both major."
     )
-    two_stage: YesOrNo = Field(
-        description="Whether the liver may be cleared in two stages, with portal vein embolisation."
+    rectal_radiotherapy: Annotated[str, *chosen(CHOICES["rectal_radiotherapy"])] = Field(
+        description="Radiotherapy before a rectal primary is resected."
     )
-    ablation: YesOrNo = Field(description="Whether small deep lesions may be ablated.")
+    primary_when_unresectable: Annotated[str, *chosen(CHOICES["primary_when_unresectable"])] = (
+        Field(description="What is done with a primary without symptoms under incurable disease.")
+    )
+    resection: Annotated[str, *chosen(CHOICES["resection"])] = Field(
+        description="Whether superficial lesions get a wedge (sparing) or their segment."
+    )
+    margin_mm: Annotated[
+        float,
+        BeforeValidator(quantities.at_least_zero),
+        WithJsonSchema({"type": "number", "minimum": 0}),
+    ] = Field(description="Margin of healthy liver planned around a lesion, in mm.")
+    approach: Annotated[str, *chosen(CHOICES["approach"])] = Field(
+        description="Open or laparoscopic operations, where an operation can be either."
+    )
+    disappearing: Annotated[str, *chosen(CHOICES["disappearing"])] = Field(
+        description="Whether places of lesions that vanished are resected or watched."
+    )
+    two_stage: Annotated[str, *chosen(CHOICES["two_stage"])] = Field(
+        description="How the liver is made to grow between two stages, if it may be."
+    )
+    ablation: Annotated[str, *chosen((NONE, *THERAPIES["ablation"]))] = Field(
+        description="How lesions are ablated in theatre or instead of a resection."
+    )
+    small_lesions: Annotated[str, *chosen(CHOICES["small_lesions"])] = Field(
+        description="Whether small lesions that a wedge would remove are resected or ablated."
+    )
+    portal_node_resection: YesOrNo = Field(
+        description="Whether few portal node metastases are resected with the liver."
+    )
+    distant_node_resection: YesOrNo = Field(
+        description="Whether few distant node metastases are resected with the liver."
+    )
+    peritoneal_resection: YesOrNo = Field(
+        description="Whether few peritoneal metastases are resected with the liver."
+    )
+    lung_resection: YesOrNo = Field(
+        description="Whether few lung metastases are resected after liver and primary."
+    )
     repeat_resection: YesOrNo = Field(description="Whether a recurrence may be resected again.")
+    local_therapy: Annotated[str, *chosen((NONE, *THERAPIES["local_therapy"]))] = Field(
+        description="What destroys few small lesions that are not operated on."
+    )
+    arterial_therapy: Annotated[str, *chosen((NONE, *THERAPIES["arterial_therapy"]))] = Field(
+        description="Treatment through the hepatic artery when surgery is not possible."
+    )
+    arterial_line: Annotated[int, *within(1, MOST_LINES + 1)] = Field(
+        description="Line of drugs with which it is given, or instead of which."
+    )
+    arterial_liver_only: YesOrNo = Field(
+        description="Whether disease seen outside the liver rules it out."
+    )
     mri: YesOrNo = Field(description="Whether a liver MRI follows the staging CT.")
     pet_ct: YesOrNo = Field(description="Whether a PET-CT follows the staging CT.")
     pet_mr: YesOrNo = Field(description="Whether a PET-MR follows the staging CT.")
@@ -226,14 +284,14 @@ class Policy(_Part):
     @model_validator(mode="after")
     def _drugs_fit_cycles(self) -> Policy:
         """A policy without perioperative drugs must not ask for cycles of them."""
-        if self.perioperative_regimen != NO_DRUGS:
+        if self.perioperative_regimen != NONE:
             return self
         upfront = self.timing == "upfront"
         used = ("adjuvant_cycles" if upfront else "preoperative_cycles", "postoperative_cycles")
         asked = [name for name in used if getattr(self, name) > 0]
         if asked:
             raise Wrong(
-                f"perioperative_regimen is '{NO_DRUGS}', yet {' and '.join(asked)} ask for cycles",
+                f"perioperative_regimen is '{NONE}', yet {' and '.join(asked)} ask for cycles",
                 "set them to 0 or name a regimen",
             )
         return self

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.care.policy import (
+    CHOICES,
     MOST_CHANGES,
     MOST_OPERATIONS,
     MOST_RULES,
     NO_REGIMEN,
+    NO_THERAPY,
     POLICY,
     RULES,
-    SEQUENCES,
-    TIMINGS,
+    THERAPIES,
 )
 from crlm_sim.evidence import REGIMENS
 from crlm_sim.scenario import quantities
-from crlm_sim.scenario.kinds import NO_DRUGS
+from crlm_sim.scenario.kinds import NONE
 from crlm_sim.scenario.messages import Wrong
 from crlm_sim.scenario.rules import compile_rule, join, parse
 
@@ -78,12 +79,12 @@ def _check_room(what: str, count: int, most: int) -> None:
 
 def _packed_value(setting: str, value: Any) -> float:
     """A setting's value as the packed record holds it."""
-    if setting == "sequence":
-        return float(SEQUENCES.index(value))
-    if setting == "timing":
-        return float(TIMINGS.index(value))
+    if setting in CHOICES:
+        return float(CHOICES[setting].index(value))
+    if setting in THERAPIES:
+        return float(NO_THERAPY if value == NONE else THERAPIES[setting].index(value))
     if setting.endswith("_regimen"):
-        return float(NO_REGIMEN if value == NO_DRUGS else REGIMENS.index(value))
+        return float(NO_REGIMEN if value == NONE else REGIMENS.index(value))
     if _FIELD_OF[setting].endswith("_years"):
         return float(value) / quantities.DAYS_PER_YEAR
     return float(value)
