@@ -151,13 +151,23 @@ def new(name: Annotated[str, typer.Argument(help="Name of the scenario to start.
 @app.command()
 def evidence(
     name: Annotated[str | None, typer.Argument(help="A parameter, or part of its name.")] = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="What the review says, and what the model does.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Parameters with value, range and source."""
+    """Parameters with value, range and source; or the review, sentence by sentence."""
     from crlm_sim.experiments.describe import evidence as find
     from crlm_sim.experiments.describe import nearest_parameters
-    from crlm_sim.report.terminal import evidence_text
+    from crlm_sim.experiments.describe import review as find_items
+    from crlm_sim.report.terminal import evidence_text, review_text
 
+    if review:
+        items = find_items(name)
+        if not items["items"]:
+            _refuse(f"no item of the review is called '{name}'; see `crlm evidence --review`")
+        _print(items, review_text, json)
+        return
     found = find(name)
     if not found["parameters"]:
         near = ", ".join(nearest_parameters(name or "")) or "see `crlm evidence` for all"

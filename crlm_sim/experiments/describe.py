@@ -10,6 +10,7 @@ from crlm_sim.care.resectability import PLANS
 from crlm_sim.care.steps import STEPS
 from crlm_sim.disease.patient import CAUSES, MUTATIONS, PRIMARY_SITES
 from crlm_sim.evidence import ACTIVITIES, REGIMENS, SERVICES, Parameter, pack, parameters
+from crlm_sim.evidence import review as statements
 from crlm_sim.evidence.parameters import changed
 from crlm_sim.experiments.simulate import trace_patient
 from crlm_sim.scenario import Scenario
@@ -103,6 +104,22 @@ def evidence(name: str | None = None) -> dict[str, Any]:
         if wanted in parameter.name.lower() or wanted in parameter.group.lower()
     ]
     return {"parameters": found}
+
+
+def review(name: str | None = None) -> dict[str, Any]:
+    """The review's items whose id or section contains `name` (all if None), as measured."""
+    wanted = (name or "").lower()
+    rows = [
+        row
+        for row in statements.rows()
+        if wanted in row.item.id or wanted in row.item.section.lower()
+    ]
+    found = [one for row in rows for one in row.found]
+    return {
+        "items": [statements.plain(row) for row in rows],
+        "measured": len(found),
+        "agreeing": sum(statements.agrees(one.verdict) for one in found),
+    }
 
 
 def nearest_parameters(name: str) -> list[str]:

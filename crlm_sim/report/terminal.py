@@ -34,6 +34,8 @@ _SHOWN = (
     "bed_days",
 )
 _NARROWEST, _WIDEST = 80, 160
+_REVIEW_COLUMNS = ("the review says", "modelled", "published", "simulated", "verdict")
+_REVIEW_RATIOS = (27, 19, 20, 22, 12)
 _LISTED = 6
 
 
@@ -57,8 +59,8 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 def _number(value: float, unit: str) -> str:
     if unit == "proportion":
-        return f"{100 * value:.1f}"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}"
+        return f"{100 * value:z.1f}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:z.1f}"
 
 
 def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> str:
@@ -243,6 +245,70 @@ def _setting(value: object) -> str:
 def evidence_text(result: dict[str, Any]) -> str:
     """Parameters with value, interval, unit and source."""
     return _render([_parameter_table(result["parameters"])])
+
+
+def review_text(result: dict[str, Any]) -> str:
+    """The review's items in sections: said, modelled, published, simulated, verdict."""
+    parts: list[Any] = []
+    for section in dict.fromkeys(item["section"] for item in result["items"]):
+        items = [item for item in result["items"] if item["section"] == section]
+        parts += [_review_table(section, items), ""]
+    number = len(result["items"])
+    counted = "1 item" if number == 1 else f"{number} items"
+    parts.append(
+        f"{counted}; of {result['measured']} effects measured {result['agreeing']} are inside the "
+        "published interval or in the right direction."
+    )
+    parts.append(
+        "In brackets: 95 % intervals of simulation error only. Some parameters were chosen with "
+        "some of these figures in view: inside is not validation."
+    )
+    return _render(parts)
+
+
+def _review_table(section: str, items: Sequence[dict[str, Any]]) -> Table:
+    title = Text(section)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", show_lines=True, expand=True
+    )
+    for column, ratio in zip(_REVIEW_COLUMNS, _REVIEW_RATIOS, strict=True):
+        table.add_column(Text(column), overflow="fold", ratio=ratio)
+    for item in items:
+        cells = (
+            f"{item['id']}\n{item['says']}",
+            item["modelled"],
+            f"{item['published']} [{', '.join(item['source'])}]",
+            "\n".join(simulated_lines(item)),
+            "\n".join(verdict_lines(item)),
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def simulated_lines(item: dict[str, Any]) -> list[str]:
+    """A line a measure of an item of the review: what, simulated, with its interval."""
+    return _numbered([f"{measure['label']}: {_simulated(measure)}" for measure in item["measures"]])
+
+
+def verdict_lines(item: dict[str, Any]) -> list[str]:
+    """A line a measure of an item of the review: what it is worth."""
+    found = [measure["simulated"] for measure in item["measures"]]
+    return _numbered(["not measured yet" if one is None else one["verdict"] for one in found])
+
+
+def _simulated(measure: dict[str, Any]) -> str:
+    found = measure["simulated"]
+    if found is None or found["value"] is None:
+        return "—"
+    compared = measure["against"] is not None
+    unit = found["unit"]
+    word = unit if unit != "proportion" else "points" if compared else "%"
+    return f"{_with_interval(found | {'estimate': found['value']}, unit, compared)} {word}"
+
+
+def _numbered(lines: list[str]) -> list[str]:
+    """Several lines with their numbers, one line without."""
+    return [f"{n}. {line}" for n, line in enumerate(lines, 1)] if len(lines) > 1 else lines
 
 
 def _parameter_table(parameters: Sequence[dict[str, Any]]) -> Table:
