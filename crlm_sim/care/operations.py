@@ -282,6 +282,8 @@ def _liver_risk(patient, params, policy, operation):
     complication = death = 0.0
     if operation == PERCUTANEOUS_ABLATION:
         return _ablation_risk(patient, params, policy), death
+    if patient.cycles > 0:
+        complication += params.complication_after_drugs
     if patient.sinusoidal_dose >= 1.0:
         complication += params.complication_sinusoidal
     if patient.steatohepatitis_dose >= 1.0:
