@@ -309,7 +309,7 @@ def go_on(patient, params, policy, activity, end):
     elif patient.step == OPERATION:
         _after_operation(patient, params, policy, activity)
     elif patient.step == LOCAL_TREATMENT:
-        _after_local_treatment(patient, policy)
+        _after_local_treatment(patient, policy, end)
     elif patient.step == ARTERIAL_SESSION:
         _after_arterial_session(patient, params, end)
     elif patient.step == RADIOTHERAPY:
@@ -377,7 +377,7 @@ def _liver_is_cleared(patient, operation):
 
 
 @compiled
-def _after_local_treatment(patient, policy):
+def _after_local_treatment(patient, policy, end):
     """All that was seen in the liver is destroyed: the primary may be next, else visits follow."""
     minute = patient.recovered_minute
     patient.liver_cleared = 1
@@ -385,9 +385,9 @@ def _after_local_treatment(patient, policy):
     if patient.primary_in_place and not patient.unfit:
         go_to(patient, STAGING, minute)
         return
-    patient.disease_free_minute = minute
+    patient.disease_free_minute = end
     if not patient.primary_in_place:
-        patient.cleared_minute = min(patient.cleared_minute, minute)
+        patient.cleared_minute = min(patient.cleared_minute, end)
     book_surveillance(patient, policy, minute)
 
 
