@@ -71,7 +71,7 @@ def _harm(patient, params, therapy, occasion, end):
         minute = end + days(params.toxic_death_delay_days)
         if minute < patient.treatment_death_minute:
             patient.treatment_death_minute = minute
-            patient.treatment_death_cause = POSTOPERATIVE
+            patient.treatment_death_cause = TOXIC
     patient.log_lethal_liver_ml -= params.arterial_reserve_lost[therapy]
     forget_safety(patient)
 

@@ -9,7 +9,7 @@ from crlm_sim.care.systemic import days, stop_drug
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.growth import remove, shrink
 from crlm_sim.disease.onset import logistic
-from crlm_sim.disease.patient import CLONES, NEVER, POSTOPERATIVE, SEGMENTS
+from crlm_sim.disease.patient import CLONES, NEVER, SEGMENTS, TOXIC
 
 _ABLATIONS = len(ABLATIONS)
 
@@ -83,7 +83,7 @@ def treat_locally(patient, params, therapy, activity, start, end):
         minute = end + days(params.postoperative_death_window_days * w * w)
         if minute < patient.treatment_death_minute:
             patient.treatment_death_minute = minute
-            patient.treatment_death_cause = POSTOPERATIVE
+            patient.treatment_death_cause = TOXIC
     patient.stay_minutes = days(params.activity_stay_days[activity])
     recovery = params.activity_elapsed_days[activity] + params.activity_recovery_days[activity]
     if major:
