@@ -16,7 +16,7 @@ from crlm_sim.care.systemic import days
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import DAYS_PER_YEAR
 from crlm_sim.disease.growth import forget_safety, grow
-from crlm_sim.disease.patient import POSTOPERATIVE
+from crlm_sim.disease.patient import TOXIC
 from crlm_sim.evidence import ARTERIAL_THERAPIES
 
 PUMP = ARTERIAL_THERAPIES.index("pump")
