@@ -26,6 +26,8 @@ KNOWN: dict[str, tuple[float, ...]] = {
     "growth_rate_per_day": (1e-3,),
     "log_capacity_ml": (8.0,),
     "kill_with_growth": (0.0,),
+    "backbone_kill_per_day": (1.0,),
+    "progression_log_growth": (0.0,),
     "log_cell_ml": (-20.72,),
     "embolisation_hypertrophy": (0.4,),
     "embolisation_atrophy": (0.2,),
@@ -80,6 +82,12 @@ _NEVER = (
     "last_operation_minute",
     "primary_complication_minute",
     "other_death_minute",
+    "induction_end_minute",
+    "support_minute",
+    "repeat_resection_minute",
+    "line_minute",
+    "line_progression_minute",
+    "line_liver_progression_minute",
 )
 
 

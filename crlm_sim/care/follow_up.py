@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from crlm_sim import streams
 from crlm_sim.care import policy as pol
 from crlm_sim.care.imaging import (
@@ -24,7 +26,8 @@ from crlm_sim.care.systemic import (
     end_course,
 )
 from crlm_sim.compiled import compiled
-from crlm_sim.disease.patient import LUNG, NEVER, SEGMENTS
+from crlm_sim.disease.growth import forget_safety
+from crlm_sim.disease.patient import LINES, LUNG, NEVER, SEGMENTS
 
 _MINUTES_PER_YEAR = 365.25 * 24 * 60
 
@@ -48,18 +51,18 @@ def read_reevaluation(patient, params, minute):
     category = response(patient, params)
     _note_response(patient, category)
     if category == PROGRESSION:
-        _note_progression(patient, minute)
-    if patient.liver_progression_minute == NEVER and liver_progressed(patient, params):
+        _note_progression(patient, params, minute)
+    if _liver_is_watched(patient) and liver_progressed(patient, params):
         _note_liver_progression(patient, minute)
     _note_regrowth(patient, minute)
 
 
 @compiled
-def read_surveillance(patient, minute):
+def read_surveillance(patient, params, minute):
     """Whether the disease has come back, and where."""
     if not seen_anything(patient):
         return
-    _note_progression(patient, minute)
+    _note_progression(patient, params, minute)
     _note_regrowth(patient, minute)
     if seen_in_liver(patient):
         _note_liver_progression(patient, minute)
@@ -85,17 +88,47 @@ def _note_response(patient, category):
     if first and patient.baseline_sum_mm > 0.0:
         patient.first_line_evaluable = 1
         patient.objective_response |= category in (COMPLETE, PARTIAL)
+    line = _line_place(patient)
+    if line >= 0 and patient.line_measurable[line] and patient.course != PREOPERATIVE:
+        patient.line_response[line] |= category in (COMPLETE, PARTIAL)
 
 
 @compiled
-def _note_progression(patient, minute):
+def _line_place(patient):
+    """The place of the present line of drugs among those whose course is kept, −1 if in none."""
+    if 1 <= patient.line <= LINES and patient.line_minute[patient.line - 1] != NEVER:
+        return patient.line - 1
+    return -1
+
+
+@compiled
+def _liver_is_watched(patient):
+    """Whether a progression in the liver would be the first ever, or the first in this line."""
+    line = _line_place(patient)
+    if line >= 0 and patient.line_liver_progression_minute[line] == NEVER:
+        return True
+    return patient.liver_progression_minute == NEVER
+
+
+@compiled
+def _note_progression(patient, params, minute):
+    """What has withstood a line of drugs grows at another rate than before."""
     patient.progressed = 1
     patient.progression_minute = min(patient.progression_minute, minute)
+    line = _line_place(patient)
+    if line >= 0 and patient.line_progression_minute[line] == NEVER:
+        patient.line_progression_minute[line] = minute
+        patient.growth_rate *= math.exp(params.progression_log_growth)
+        forget_safety(patient)
 
 
 @compiled
 def _note_liver_progression(patient, minute):
     patient.liver_progression_minute = min(patient.liver_progression_minute, minute)
+    line = _line_place(patient)
+    if line >= 0:
+        first = min(patient.line_liver_progression_minute[line], minute)
+        patient.line_liver_progression_minute[line] = first
 
 
 @compiled
@@ -128,9 +161,12 @@ def book_surveillance(patient, policy, minute):
 
 @compiled
 def after_surveillance(patient, policy, minute):
-    """A meeting if anything was seen, else the next visit."""
+    """A meeting if anything was seen, else the next adjuvant cycle or the next visit."""
     if seen_anything(patient):
         go_to(patient, MEETING, minute)
+    elif patient.course == ADJUVANT:
+        patient.evaluation_minute = minute + days(policy.surveillance_days)
+        go_to(patient, CYCLE, patient.next_cycle_minute)
     else:
         book_surveillance(patient, policy, minute)
 

@@ -260,6 +260,8 @@ def _treat_with_drugs(patient, params, policy, minute):
         return
     cycles_left = patient.course_cycles < patient.course_limit
     if not patient.progressed:
+        if not cycles_left and patient.course == LINE and patient.line == 1:
+            patient.induction_end_minute = min(patient.induction_end_minute, minute)
         if cycles_left:
             _go_on_with_course(patient, minute)
         elif _maintenance_due(patient, policy):
@@ -324,6 +326,7 @@ def _next_line(patient, params, policy, minute):
     regimen = _regimen_of_line(patient, policy, line)
     if regimen == pol.NO_REGIMEN or line > policy.lines or not received:
         end_course(patient, minute)
+        patient.support_minute = min(patient.support_minute, minute)
         go_to(patient, SUPPORT, minute)
         return
     patient.line = line

@@ -63,7 +63,7 @@ from crlm_sim.care.systemic import ADJUVANT, ARTERIAL, days, give_cycle, stop_dr
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import die, next_death
 from crlm_sim.disease.growth import grow, is_viable
-from crlm_sim.disease.liver import occlude_right
+from crlm_sim.disease.liver import occlude_right, regrow
 from crlm_sim.disease.patient import NEVER, PELVIS, PRIMARY_COMPLICATION, SEGMENTS
 
 PRIMARY_EVENT = -1
@@ -243,16 +243,18 @@ def complete(patient, params, policy, activity, start, end):
         scan(patient, params, end)
         if patient.step == STAGING:
             patient.staging_tests = 0
+            _note_growth_of_remnant(patient, params, end)
             read_staging_scan(patient, end)
         else:
             read_reevaluation(patient, params, end)
     elif activity == act.SURVEILLANCE_VISIT:
         scan(patient, params, end)
-        read_surveillance(patient, end)
+        read_surveillance(patient, params, end)
     elif activity == act.WARD_STAY:
         patient.bed_minutes += end - start
         patient.stay_minutes = 0
     elif activity == act.PORTAL_VEIN_EMBOLISATION:
+        patient.scale_at_embolisation = patient.left_scale
         occlude_right(patient, params, params.embolisation_hypertrophy, end)
         patient.embolised = 1
         patient.two_stage_started = 1
@@ -268,6 +270,14 @@ def complete(patient, params, policy, activity, start, end):
         patient.radiotherapy = pol.SHORT_COURSE
         if activity == act.CHEMORADIOTHERAPY:
             patient.radiotherapy = pol.LONG_COURSE
+
+
+@compiled
+def _note_growth_of_remnant(patient, params, minute):
+    """Growth of the liver to be left, as measured on the first scan after embolisation."""
+    if patient.scale_at_embolisation > 0.0 and patient.remnant_growth == 0.0:
+        regrow(patient, params, minute)
+        patient.remnant_growth = patient.left_scale / patient.scale_at_embolisation - 1.0
 
 
 @compiled
@@ -320,9 +330,13 @@ def go_on(patient, params, policy, activity, end):
 @compiled
 def _after_cycle(patient, params):
     last = patient.course_cycles >= patient.course_limit
-    if last and patient.course == ADJUVANT:
+    scan_due = patient.next_cycle_minute >= patient.evaluation_minute
+    if patient.course == ADJUVANT and last:
         start_surveillance(patient, patient.next_cycle_minute)
-    elif last or patient.next_cycle_minute >= patient.evaluation_minute:
+    elif patient.course == ADJUVANT and scan_due:
+        visit = patient.last_cycle_minute + days(params.scan_after_cycle_days)
+        go_to(patient, SURVEILLANCE, visit)
+    elif last or scan_due:
         scan_minute = patient.last_cycle_minute + days(params.scan_after_cycle_days)
         go_to(patient, REEVALUATION, scan_minute)
     else:
@@ -361,6 +375,8 @@ def _liver_is_cleared(patient, operation):
     resection = operation != act.PERCUTANEOUS_ABLATION
     if resection and patient.resected:
         patient.repeat_resections += 1
+        if patient.repeat_resection_minute == NEVER:
+            patient.repeat_resection_minute = patient.last_operation_minute
     elif resection:
         patient.resected = 1
         patient.first_liver_resection_minute = patient.last_operation_minute

@@ -20,6 +20,7 @@ from crlm_sim.disease.patient import (
     CLONES,
     FEMALE,
     LEFT_COLON,
+    LINES,
     LUNG,
     MALE,
     MINUTES_PER_DAY,
@@ -47,25 +48,11 @@ def _draw_person(p, m):
     p.sex = FEMALE if v < m.female_share else MALE
     age = m.age_mean_years + m.age_sd_years * streams.normal_quantile(u)
     p.age_years = min(max(age, m.age_youngest_years), m.age_oldest_years)
-    u, v = streams.uniform_pair(p, streams.FITNESS, 0)
-    older = m.fitness_age_effect * (p.age_years - m.age_mean_years) / 10.0
-    p.performance_status = 0
-    for worse in range(3):
-        if u < logistic(m.performance_status_logit[worse] + older):
-            p.performance_status = worse + 1
     z_height, z_weight = streams.normal_pair(p, streams.BODY, 0)
     height_cm = m.height_cm[p.sex] + m.height_sd_cm * z_height
     p.weight_kg = max(m.weight_kg[p.sex] + m.weight_sd_kg * z_weight, m.weight_lowest_kg)
     surface_m2 = math.sqrt(height_cm * p.weight_kg / 3600.0)
     p.liver_ml = m.liver_ml_intercept + m.liver_ml_per_m2 * surface_m2
-    hazard_ratio = m.other_cause_hazard_ratio[p.performance_status]
-    p.other_death_minute = other_cause_minute(
-        m,
-        p.sex,
-        p.age_years,
-        hazard_ratio,
-        streams.uniform(p, streams.OTHER_CAUSE_DEATH, 0),
-    )
 
 
 @compiled
@@ -140,6 +127,8 @@ def _draw_biology(p, m):
     elif p.mutation == RAS_MUTANT:
         rate += m.ras_log_growth
         sensitivity += m.ras_log_sensitivity
+    if p.node_positive:
+        rate += m.node_log_growth
     if p.primary_site == RIGHT_COLON:
         rate += m.right_log_growth
         sensitivity += m.right_log_sensitivity
@@ -304,6 +293,12 @@ def _draw_occult(p, m):
 
 
 @compiled
+def _size_tells_growth(p, m):
+    """Of metastases found at the same time, the larger are more often the faster growing."""
+    p.growth_rate *= math.exp(m.size_log_growth * math.log(p.largest_mm / m.largest_lesion_mm))
+
+
+@compiled
 def _draw_lethal_burden(p, m):
     """What the patient survives: log-normal, given that the burden at diagnosis is survived."""
     p.log_lethal_liver_ml = math.log(m.lethal_liver_ml)
@@ -316,6 +311,25 @@ def _draw_lethal_burden(p, m):
     z = max(z, at_diagnosis)
     p.log_lethal_liver_ml += m.lethal_burden_sd * z
     p.log_lethal_elsewhere_ml += m.lethal_burden_sd * z
+
+
+@compiled
+def _draw_fitness(p, m):
+    """Performance status, worse with age and with disease near what the patient survives."""
+    u = streams.uniform(p, streams.FITNESS, 0)
+    worse = m.fitness_age_effect * (p.age_years - m.age_mean_years) / 10.0
+    worse += m.fitness_burden_effect * burden_at(p, m, 0)
+    p.performance_status = 0
+    for status in range(3):
+        if u < logistic(m.performance_status_logit[status] + worse):
+            p.performance_status = status + 1
+    p.other_death_minute = other_cause_minute(
+        m,
+        p.sex,
+        p.age_years,
+        m.other_cause_hazard_ratio[p.performance_status],
+        streams.uniform(p, streams.OTHER_CAUSE_DEATH, 0),
+    )
 
 
 @compiled
@@ -345,14 +359,23 @@ def begin(patient, params):
     patient.primary_resection_minute = NEVER
     patient.first_chemotherapy_minute = NEVER
     patient.disease_free_minute = NEVER
+    patient.induction_end_minute = NEVER
+    patient.support_minute = NEVER
+    patient.repeat_resection_minute = NEVER
+    for line in range(LINES):
+        patient.line_minute[line] = NEVER
+        patient.line_progression_minute[line] = NEVER
+        patient.line_liver_progression_minute[line] = NEVER
     patient.last_operation_minute = NEVER
     _draw_person(patient, params)
     _draw_primary(patient, params)
     _draw_liver(patient, params)
     _draw_biology(patient, params)
     _draw_liver_lesions(patient, params)
+    _size_tells_growth(patient, params)
     _draw_extrahepatic(patient, params)
     _draw_cea(patient, params)
     _draw_occult(patient, params)
     _draw_lethal_burden(patient, params)
+    _draw_fitness(patient, params)
     patient.fong_score = _fong_score(patient, params)

@@ -25,6 +25,8 @@ SITE_NAMES = (
     "pelvis",
 )
 TARGETS = 5
+LINES = 3
+"""Lines of drugs whose course is kept."""
 ACTIVITY_KINDS = 32
 """Room for the counts of activities; `care/` says which is which."""
 
@@ -117,6 +119,7 @@ _STATE = [
     ("stage_one_done", "i8"),
     ("embolised", "i8"),
     ("partitioned", "i8"),
+    ("scale_at_embolisation", "f8"),
     ("liver_cleared", "i8"),
     ("course", "i8"),
     ("course_regimen", "i8"),
@@ -217,6 +220,10 @@ _OUTCOMES = [
     ("steatohepatitis", "i8"),
     ("injury_assessed", "i8"),
     ("emergency_primary", "i8"),
+    ("induction_end_minute", "i8"),
+    ("support_minute", "i8"),
+    ("repeat_resection_minute", "i8"),
+    ("remnant_growth", "f8"),
     ("scans", "i8"),
     ("mri_done", "i8"),
     ("plan_changed_by_mri", "i8"),
@@ -227,6 +234,16 @@ _OUTCOMES = [
     ("cured", "i8"),
     ("end_minute", "i8"),
 ]
+
+_LINES = [
+    ("line_minute", "i8", (LINES,)),
+    ("line_progression_minute", "i8", (LINES,)),
+    ("line_liver_progression_minute", "i8", (LINES,)),
+    ("line_measurable", "i8", (LINES,)),
+    ("line_response", "i8", (LINES,)),
+]
+"""What happened in each line of drugs for disease that was not resected: the decision for it, the
+first progression since, the best response of those who had measurable disease."""
 
 _CLONES = [
     ("clones", "i8"),
@@ -248,7 +265,9 @@ _CLONES = [
     ("times_done", "i8", (ACTIVITY_KINDS,)),
 ]
 
-PATIENT = np.dtype(_STREAM + _BASELINE + _BIOLOGY + _CLOCKS + _LIVER + _STATE + _OUTCOMES + _CLONES)
+PATIENT = np.dtype(
+    _STREAM + _BASELINE + _BIOLOGY + _CLOCKS + _LIVER + _STATE + _OUTCOMES + _LINES + _CLONES
+)
 TABLE_COLUMNS = tuple(name for name, *_ in _STREAM + _BASELINE + _OUTCOMES)
 """The columns of the patient table, in order; `policy` is a place in the scenario's list."""
 MINUTE_COLUMNS = tuple(name for name in TABLE_COLUMNS if name.endswith("_minute"))
