@@ -16,6 +16,7 @@ from crlm_sim.evidence.parameters import (
     pack,
     parameters,
 )
+from crlm_sim.evidence.posterior import Posterior, PosteriorError, shipped_posterior
 
 __all__ = [
     "ACTIVITIES",
@@ -26,6 +27,9 @@ __all__ = [
     "REGIMENS",
     "SERVICES",
     "Parameter",
+    "Posterior",
+    "PosteriorError",
     "pack",
     "parameters",
+    "shipped_posterior",
 ]

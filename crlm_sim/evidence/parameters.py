@@ -13,6 +13,7 @@ import csv
 import math
 import tomllib
 import zlib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -20,6 +21,7 @@ from importlib import resources
 import numpy as np
 
 from crlm_sim import streams
+from crlm_sim.evidence.posterior import Posterior
 
 _Z95 = 1.959963984540054
 _GROUPS = ("population.toml", "tumour_and_liver.toml", "clinic.toml")
@@ -141,6 +143,7 @@ _ROWS = {
 }
 
 
+@cache
 def _life_table_hazard() -> np.ndarray:
     """Yearly hazards −ln(1 − q), shape (2 sexes, ages), of the national life table."""
     path = resources.files("crlm_sim.evidence").joinpath(_LIFE_TABLE)
@@ -149,6 +152,7 @@ def _life_table_hazard() -> np.ndarray:
     return -np.log1p(-np.minimum(q, 1.0 - 1e-9))
 
 
+@cache
 def _fields() -> list[tuple[str, str, str, tuple[int, ...]]]:
     """(field of the record, table kind or "", column, shape) of everything packed."""
     fields: list[tuple[str, str, str, tuple[int, ...]]] = []
@@ -176,7 +180,25 @@ PARAMETERS = _dtype()
 """dtype of the packed record: a field per parameter, an array per column of a table."""
 
 
-def _shift(law: str, value: float, low: float, high: float, z: float) -> float:
+def place_of(name: str) -> tuple[str, int | None]:
+    """(field of the packed record, place in it or None) of a parameter, `name[2]` in a list.
+
+    Raises KeyError for a name that is no single number of the tables.
+    """
+    plain, _, element = name.partition("[")
+    parameter = parameters()[plain]
+    if parameter.is_scalar == bool(element):
+        raise KeyError(name)
+    if "." not in plain:
+        return plain, int(element.rstrip("]")) if element else None
+    row, _, column = plain.partition(".")
+    for kind, rows in _ROWS.items():
+        if row in rows and f"{kind}_{column}" in (PARAMETERS.names or ()):
+            return f"{kind}_{column}", rows.index(row)
+    raise KeyError(name)
+
+
+def moved(law: str, value: float, low: float, high: float, z: float) -> float:
     """The value moved z standard deviations on the scale where its law is normal."""
     if law == "lognormal":
         return value * math.exp(z * math.log(high / low) / (2.0 * _Z95))
@@ -198,7 +220,7 @@ def drawn(parameter: Parameter, seed: int, draw: int) -> tuple[float, ...]:
     numbers = []
     for place, (value, low, high) in enumerate(zip(p.value, p.lower, p.upper, strict=True)):
         u, _ = streams.uniform_pair_at(seed, draw, word, 0, streams.PARAMETER, place)
-        numbers.append(_shift(p.law, value, low, high, streams.normal_quantile(u)))
+        numbers.append(moved(p.law, value, low, high, streams.normal_quantile(u)))
     return tuple(numbers)
 
 
@@ -216,10 +238,18 @@ def changed(changes: dict[str, tuple[float, ...]]) -> dict[str, Parameter]:
 
 
 def pack(
-    seed: int = 0, draw: int = 0, changes: dict[str, tuple[float, ...]] | None = None
+    seed: int = 0,
+    draw: int = 0,
+    changes: dict[str, tuple[float, ...]] | None = None,
+    posterior: Posterior | None = None,
 ) -> np.ndarray:
-    """The packed record (shape (1,), dtype `PARAMETERS`) of one draw, with a scenario's changes."""
-    table = changed(changes or {})
+    """The packed record (shape (1,), dtype `PARAMETERS`) of one draw, with a scenario's changes.
+
+    With a posterior the numbers it has learned are its own in that draw (draw 0: its medians); what
+    the scenario sets stays as it is set, and all others are drawn from their own ranges.
+    """
+    changes = changes or {}
+    table = changed(changes)
     packed = np.zeros(1, PARAMETERS)
     record = packed[0]
     for field, kind, column, shape in _fields():
@@ -231,7 +261,26 @@ def pack(
             name = f"{row}.{column}"
             if name in table:
                 record[field][place] = drawn(table[name], seed, draw)[0]
-    for place, entries in enumerate(_read_toml("activities.toml").values()):
-        record["activity_service"][place] = SERVICES.index(entries["service"])
+    if posterior is not None:
+        put_values(record, posterior.values(draw), changes)
+    record["activity_service"] = _services_of_activities()
     record["life_table_hazard"] = _life_table_hazard()
     return packed
+
+
+def put_values(record: np.void, values: Mapping[str, float], held: Container[str] = ()) -> None:
+    """Put single numbers (`name` or `name[2]`) into a record, but for parameters that are held."""
+    for name, value in values.items():
+        if name.partition("[")[0] in held:
+            continue
+        field, place = place_of(name)
+        if place is None:
+            record[field] = value
+        else:
+            record[field][place] = value
+
+
+@cache
+def _services_of_activities() -> list[int]:
+    entries = _read_toml("activities.toml").values()
+    return [SERVICES.index(entry["service"]) for entry in entries]

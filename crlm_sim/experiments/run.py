@@ -23,7 +23,7 @@ import numpy as np
 
 from crlm_sim import __version__
 from crlm_sim.disease.patient import CAUSES, NEVER
-from crlm_sim.evidence import ACTIVITIES, parameters
+from crlm_sim.evidence import ACTIVITIES, parameters, shipped_posterior
 from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes import Tally, summarise_draws
@@ -111,11 +111,6 @@ def run(
             folder.clean()
 
 
-def draw_numbers(draws: int | str) -> list[int]:
-    """The parameter draws of a setting: 0 for the values themselves, else 1 … n."""
-    return [0] if draws == "mean" else list(range(1, int(draws) + 1))
-
-
 def scenario_hash(scenario: Scenario) -> str:
     """What identifies a scenario's results: its resolved text and this version of the program."""
     text = f"{__version__}\n{to_toml(scenario)}"
@@ -138,7 +133,7 @@ class _Work:
     def tallies(self) -> Iterator[Tally]:
         """One tally a draw, all policies over the same patients."""
         run_ = self.scenario.run
-        draws = draw_numbers(run_.draws)
+        draws = run_.draw_numbers
         total = len(draws) * run_.replications * run_.patients * len(self.scenario.policy_names)
         for draw in draws:
             params = packed_parameters(self.scenario, draw)
@@ -276,7 +271,8 @@ def _summary(
         "seed": scenario.run.seed,
         "engine": engine,
         "patients": scenario.run.patients,
-        "draws": scenario.run.draws,
+        "draws": "mean" if scenario.run.draws == "mean" else len(scenario.run.draw_numbers),
+        "parameters": "ranges" if shipped_posterior() is None else "posterior",
         "replications": scenario.run.replications,
         "seconds": round(seconds, 3),
         "horizon_years": scenario.horizon_minutes / 525_960,
@@ -316,7 +312,7 @@ def _provenance(scenario: Scenario, done: Run, command: str) -> dict[str, Any]:
 
 def _swimmers(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     """The courses of the first patients under each policy, for a swimmer plot."""
-    draw = draw_numbers(scenario.run.draws)[0]
+    draw = scenario.run.draw_numbers[0]
     params = packed_parameters(scenario, draw)
     few = scenario.model_copy(
         update={

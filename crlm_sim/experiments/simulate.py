@@ -12,7 +12,7 @@ from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.arrivals import arrival_minutes
 from crlm_sim.engines.screening import eligible
 from crlm_sim.engines.steps import ACTIVITY, EVENT, carry_out, plan
-from crlm_sim.evidence import ACTIVITIES, pack
+from crlm_sim.evidence import ACTIVITIES, pack, shipped_posterior
 from crlm_sim.scenario import Scenario
 
 _MOST_SCREENED = 100_000
@@ -28,8 +28,11 @@ class Block:
 
 
 def packed_parameters(scenario: Scenario, draw: int) -> np.ndarray:
-    """The parameter record of one draw (0: the values themselves) for a scenario."""
-    return pack(scenario.run.seed, draw, scenario.changes)
+    """The parameter record of one draw (0: the posterior's medians) for a scenario.
+
+    Raises PosteriorError if the posterior that is there was learned for another model.
+    """
+    return pack(scenario.run.seed, draw, scenario.changes, shipped_posterior())
 
 
 def simulate_block(

@@ -60,9 +60,11 @@ def summarise_draws(tallies: Iterable[Tally], reference: str) -> Summary:
     """Results over draws of the parameters, each draw its own tally of independent patients.
 
     Estimates are means over draws. With several draws `lower` and `upper` hold the central 95 % of
-    the draws' own estimates (`"interval": "parameter"`), and `simulation_lower`,
-    `simulation_upper` the simulation error of the mean, z √(Σ SE²) / draws, from the jackknife of
-    each draw. A result that some draw cannot estimate is None. One draw gives its own summary.
+    the draws' results (`"interval": "parameter"`), drawn together by as much as the draws' own
+    simulation errors have spread them, √(1 − V_simulation / V_total), as in O'Hagan, Stevenson and
+    Madan (Health Econ 2007). `simulation_lower`, `simulation_upper` hold the simulation error of
+    the mean, z √(Σ SE²) / draws, from the jackknife of each draw. A result that some draw cannot
+    estimate is None. One draw gives its own summary.
     Tallies are used one at a time, so a generator keeps memory small. Raises ValueError without
     tallies or if they differ in policies or horizon.
     """
@@ -106,7 +108,9 @@ def _over_draws(estimates: Floats, errors: Floats) -> Entry:
     """One entry from the draws' estimates and simulation errors, each of shape (draws,)."""
     mean = float(np.mean(estimates))
     half = _Z95 * math.sqrt(float(np.sum(errors**2))) / len(errors)
-    lower, upper = np.quantile(estimates, (0.025, 0.975))
+    total, simulation = float(np.var(estimates, ddof=1)), float(np.mean(errors**2))
+    kept = math.sqrt(max(1.0 - simulation / total, 0.0)) if total > 0.0 else 0.0
+    lower, upper = np.quantile(mean + kept * (estimates - mean), (0.025, 0.975))
     return {
         "estimate": _number(mean),
         "lower": _number(float(lower)),

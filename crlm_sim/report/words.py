@@ -131,8 +131,8 @@ def uncertainty(run: Run, kinds: set[str]) -> list[str]:
         return [
             f"Intervals show parameter uncertainty: the model was run with "
             f"{count(run.draws)} sets of plausible values of its parameters, and a 95\u00a0% "
-            "interval covers the results of 95 of 100 such sets. It holds some simulation error, "
-            "too, since the patients of each set differ."
+            "interval covers the results of 95 of 100 such sets. What chance among the simulated "
+            "patients of each set adds to that has been taken out."
             + (_FEW if run.draws < _FEW_DRAWS else ""),
             "Simulation error, which more patients would make smaller, is told apart where it is "
             "given: “simulation alone”. Neither says whether the model's structure is right.",

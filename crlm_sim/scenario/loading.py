@@ -52,7 +52,7 @@ def load(path: str | FilePath, settings: Sequence[str] = ()) -> Scenario:
     Raises `ScenarioError` with every problem found.
     """
     path = FilePath(path)
-    return _scenario(read_file(path), path.stem, settings)
+    return scenario_of(read_file(path), path.stem, settings)
 
 
 def loads(
@@ -62,7 +62,7 @@ def loads(
     folder: str | FilePath = ".",
 ) -> Scenario:
     """As `load`, from text; a `base` file is sought in `folder`."""
-    return _scenario(read(text, f"{name}.toml", FilePath(folder)), name, settings)
+    return scenario_of(read(text, f"{name}.toml", FilePath(folder)), name, settings)
 
 
 def check(path: str | FilePath, settings: Sequence[str] = ()) -> list[Problem]:
@@ -74,7 +74,8 @@ def check(path: str | FilePath, settings: Sequence[str] = ()) -> list[Problem]:
     return []
 
 
-def _scenario(source: Source, name: str, settings: Sequence[str]) -> Scenario:
+def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scenario:
+    """The scenario of raw values already read; raises `ScenarioError` with every problem."""
     apply_settings(source, settings)
     resolve(source)
     texts = {key: source.data[key] for key in _TEXTS if key in source.data}

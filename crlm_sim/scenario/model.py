@@ -29,6 +29,8 @@ from crlm_sim.scenario.kinds import (
     MOST_PATIENTS,
     NONE,
     POPULATIONS,
+    POSTERIOR,
+    POSTERIOR_DRAWS,
     SEEDS,
     AnyWords,
     Cycles,
@@ -65,7 +67,7 @@ class Run(_Part):
         int,
         BeforeValidator(read_patients),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_PATIENTS}),
-    ] = Field(10_000, description="Patients simulated under every policy.")
+    ] = Field(2_000, description="Patients simulated under every policy, in each draw.")
     seed: Annotated[int, *within(0, SEEDS - 1)] = Field(
         1, description="Same seed, same patients: a run can be repeated exactly."
     )
@@ -76,10 +78,24 @@ class Run(_Part):
         "cohort", description="'cohort' is fast; 'agents' lets patients compete for services."
     )
     draws: Annotated[
-        int | Literal["mean"],
+        int | Literal["mean", "posterior"],
         BeforeValidator(read_draws),
-        WithJsonSchema({"anyOf": [{"const": MEAN}, {"type": "integer", "minimum": 1}]}),
-    ] = Field(MEAN, description="'mean': best estimates. A number: that many uncertain worlds.")
+        WithJsonSchema({"anyOf": [{"enum": [POSTERIOR, MEAN]}, {"type": "integer", "minimum": 1}]}),
+    ] = Field(
+        POSTERIOR,
+        description=(
+            "'posterior': everything is run under 50 draws of what the calibration learned. "
+            "'mean': its best estimates alone. A number: that many draws."
+        ),
+    )
+
+    @property
+    def draw_numbers(self) -> list[int]:
+        """The parameter draws to simulate: 0 for the best estimates, else 1 … n."""
+        if self.draws == MEAN:
+            return [0]
+        return list(range(1, 1 + (POSTERIOR_DRAWS if self.draws == POSTERIOR else self.draws)))
+
     replications: Annotated[int, *within(1, MOST_PATIENTS)] = Field(
         1, description="How many times the whole run is repeated with new patients."
     )

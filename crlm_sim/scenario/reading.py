@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path as FilePath
 
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
@@ -14,6 +15,20 @@ MOST_BYTES = 5 * 1024 * 1024
 def read_file(path: FilePath) -> Source:
     """A scenario file merged over the files it builds on."""
     return _with_bases(read_text(_text(path, str(path)), str(path)), path.parent, (path,))
+
+
+def read_plain_file(path: FilePath) -> Source:
+    """A file of ours that is no scenario and builds on no other, such as a study."""
+    return read_text(_text(path, str(path)), str(path))
+
+
+def is_study(path: FilePath) -> bool:
+    """Whether a file looks like a study of published figures and not like a scenario."""
+    try:
+        found = tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return "figure" in found or "arm" in found
 
 
 def read(text: str, file: str, folder: FilePath) -> Source:
