@@ -6,8 +6,9 @@ inside themselves, so that `crlm --help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -49,7 +50,7 @@ def run_command(
     seed: Annotated[int | None, typer.Option(help="Seed, 0 to 4294967295.")] = None,
     engine: Annotated[str | None, typer.Option(help="cohort or agents.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the cohort engine.")] = None,
-    draws: Annotated[str | None, typer.Option(help="mean, or a number of draws.")] = None,
+    draws: Annotated[str | None, typer.Option(help="posterior, mean or a number.")] = None,
     policy: Policies = None,
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run, not yet there.")] = None,
@@ -124,12 +125,34 @@ def check(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Validate a file without running it."""
+    """Validate a scenario or a study file without running it."""
+    from crlm_sim.scenario.reading import is_study
+
+    if is_study(file):
+        _check_study(file, json)
+        return
     loaded = _load(file, list(settings or []), None)
     names = ", ".join(loaded.policy_names)
     _print(
         {"file": str(file), "valid": True, "policies": list(loaded.policy_names)},
         lambda _: f"{file}: no problem found; policies {names}",
+        json,
+    )
+
+
+def _check_study(file: Path, json: bool) -> None:
+    from crlm_sim.calibration import load_study
+    from crlm_sim.scenario import ScenarioError
+
+    try:
+        study = load_study(file)
+    except ScenarioError as error:
+        _refuse(str(error))
+    arms = [arm.name for arm in study.arms]
+    figures = len(study.figures)
+    _print(
+        {"file": str(file), "valid": True, "study": study.id, "arms": arms, "figures": figures},
+        lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {figures} figures",
         json,
     )
 
@@ -176,6 +199,160 @@ def evidence(
 
 
 @app.command()
+def calibrate(
+    studies: Annotated[
+        Path | None, typer.Option(help="Folder of study files; ours if not said.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the posterior; calibration/ if not said.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Check on a small problem that known truths are found.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes; one a core if not said.")] = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn the posterior of the parameters from published studies; resumes where it stopped."""
+    import os
+
+    from crlm_sim.evidence.posterior import calibration_folder
+
+    home = calibration_folder()
+    folder = studies or home / "targets"
+    processes = workers or os.cpu_count() or 1
+    if processes < 1:
+        _refuse(f"--workers: expected a whole number of 1 or more, got {workers}")
+    if quick:
+        _check_fit(folder, processes, json, quiet)
+        return
+    from crlm_sim.calibration.fit import calibrate as fit
+    from crlm_sim.calibration.fit import read_settings, work_folder
+    from crlm_sim.calibration.posterior import write_posterior
+    from crlm_sim.report.terminal import calibration_text
+    from crlm_sim.scenario import ScenarioError
+
+    try:
+        settings = read_settings(home / "calibration.toml")
+        kept = work_folder(folder, settings)
+        with _stages(quiet) as show:
+            fitted = fit(folder, settings, kept, processes, progress=show)
+    except ScenarioError as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {kept} holds what is done, the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    command = " ".join(["crlm", *sys.argv[1:]])
+    record = write_posterior(fitted, folder, out or home, command)
+    _print(record, calibration_text, json)
+
+
+def _check_fit(studies: Path, processes: int, json: bool, quiet: bool) -> None:
+    """Simulation-based calibration of a reduced problem, in a folder that is then removed."""
+    import tempfile
+
+    from crlm_sim.calibration.selfcheck import recover, result
+    from crlm_sim.report.terminal import recovery_text
+    from crlm_sim.scenario import ScenarioError
+
+    try:
+        with tempfile.TemporaryDirectory() as folder, _stages(quiet) as show:
+            found = recover(studies, Path(folder), processes, progress=show)
+    except ScenarioError as error:
+        _refuse(str(error))
+    _print(result(found), recovery_text, json)
+
+
+@app.command()
+def validate(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder of study files, or one; ours if not said.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Draws of the posterior.")] = 50,
+    patients: Annotated[int, typer.Option(help="Most patients in an arm.")] = 5_000,
+    out: Annotated[Path | None, typer.Option(help="File for the page.")] = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate published studies and compare: which figures lie in the predicted interval."""
+    from crlm_sim.calibration import load_studies
+    from crlm_sim.calibration.validate import result
+    from crlm_sim.calibration.validate import validate as judge
+    from crlm_sim.evidence import PosteriorError, shipped_posterior
+    from crlm_sim.evidence.posterior import calibration_folder
+    from crlm_sim.report.terminal import validation_text
+    from crlm_sim.scenario import ScenarioError
+
+    if draws < 2 or patients < 1:
+        _refuse("--draws and --patients: expected whole numbers of at least 2 and 1")
+    chosen = folder or calibration_folder() / "targets"
+    try:
+        studies = load_studies(chosen)
+        posterior = shipped_posterior()
+        with _stages(quiet) as show:
+            done = judge(
+                studies, posterior, draws, patients, lambda n, total: show("simulating", n, total)
+            )
+    except (ScenarioError, PosteriorError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    found = result(done, chosen)
+    _print(found, validation_text, json)
+    page = out or Path("runs") / f"validation-{chosen.name}.html"
+    _write_validation(page, done, found, quiet)
+
+
+def _write_validation(page: Path, done: Any, found: dict[str, Any], quiet: bool) -> None:
+    from crlm_sim.report import write_validation
+
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_validation(page, done, found)
+    except ImportError as error:
+        typer.echo(f"no page written: {error}", err=True)
+        return
+    except OSError as error:
+        _refuse(f"{page} cannot be written: {error.strerror or error}")
+    if not quiet:
+        typer.echo(f"page: {page}", err=True)
+
+
+@contextlib.contextmanager
+def _stages(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr for work of several stages."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    if not quiet:
+        typer.echo("loading …", err=True)
+    tasks: dict[str, Any] = {}
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    ) as bar:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
     quiet: Quiet = False,
@@ -219,43 +396,20 @@ def _keep_policies(scenario: Scenario, names: list[str]) -> Scenario:
 
 def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
     """Run a scenario with a progress bar on stderr; says so when it must compile first."""
-    if not quiet:
-        typer.echo("loading …", err=True)
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
     from crlm_sim.engines.cohort import is_compiled
+    from crlm_sim.evidence import PosteriorError
     from crlm_sim.experiments import EmptyPopulation, run
 
-    if not quiet and not is_compiled():
-        typer.echo("compiling the model, once after installation (under a minute) …", err=True)
-    bar = Progress(
-        TextColumn("simulating"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("simulating")
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with _stages(quiet) as show:
+        if not quiet and not is_compiled():
+            typer.echo("compiling the model, once after installation (under a minute) …", err=True)
         try:
-            return run(scenario, progress=show, **options)
-        except EmptyPopulation as error:
+            return run(
+                scenario, progress=lambda done, total: show("simulating", done, total), **options
+            )
+        except (EmptyPopulation, PosteriorError) as error:
             _refuse(str(error))
         except KeyboardInterrupt:
-            bar.stop()
             typer.echo("interrupted; nothing was kept", err=True)
             raise typer.Exit(INTERRUPTED) from None
 

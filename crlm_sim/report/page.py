@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crlm_sim.report import assumptions, curves, flow, swimmer, tables, words
 from crlm_sim.report.glossary import GLOSSARY
 from crlm_sim.report.run_folder import Run, read_run
+
+if TYPE_CHECKING:
+    import jinja2
 
 _PACKAGE = "crlm_sim.report"
 _TEMPLATE = "report.html.j2"
@@ -17,8 +20,9 @@ BUNDLE = "plotly-cartesian.min.js"
 """plotly.js with the cartesian charts alone, which is all the page needs."""
 
 
-def _need_libraries() -> None:
-    for name in ("jinja2", "plotly.graph_objects"):
+def need(*names: str) -> None:
+    """Raise ImportError, saying what to install, unless these libraries are there."""
+    for name in names:
         try:
             import_module(name)
         except ImportError as missing:
@@ -76,19 +80,24 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
-def page(run: Run) -> str:
-    """The page as HTML."""
+def environment() -> jinja2.Environment:
+    """Where this package's templates are found, with everything escaped."""
     import jinja2
 
-    environment = jinja2.Environment(
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader(_PACKAGE, "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["safe_json"] = safe_json
-    return environment.get_template(_TEMPLATE).render(_context(run))
+    found.filters["safe_json"] = safe_json
+    return found
+
+
+def page(run: Run) -> str:
+    """The page as HTML."""
+    return environment().get_template(_TEMPLATE).render(_context(run))
 
 
 def write_report(run_folder: Path) -> Path:
@@ -96,7 +105,7 @@ def write_report(run_folder: Path) -> Path:
 
     Raises FileNotFoundError if the folder holds no run, ImportError if plotly or Jinja2 is missing.
     """
-    _need_libraries()
+    need("jinja2", "plotly.graph_objects")
     folder = Path(run_folder)
     text = page(read_run(folder))
     path = folder / "report.html"

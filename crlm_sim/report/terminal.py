@@ -114,16 +114,23 @@ def _unit(outcome: Outcome) -> str:
     return "proportion" if outcome.kind in ("proportion", "survival") else outcome.unit
 
 
+_PARAMETERS = {
+    "posterior": "Parameters are the posterior learned from published studies; `crlm validate` "
+    "shows how well it meets them.",
+    "ranges": "Parameters come from their published or assumed ranges: no posterior is there.",
+}
+
+
 def _how_uncertain(summary: dict[str, Any]) -> list[str]:
     if summary["draws"] == "mean":
         kind = "In brackets: 95 % intervals of simulation error only; parameters are held at their "
-        kind += "values. Use --draws N to see parameter uncertainty."
+        kind += "best estimates. Leave out --draws mean to see parameter uncertainty."
     else:
         kind = f"In brackets: 95 % intervals of parameter uncertainty over {summary['draws']} "
         kind += "draws; the JSON and the report give simulation error apart."
     return [
         kind,
-        "Parameters are published figures and assumptions, not yet a calibrated posterior.",
+        _PARAMETERS[str(summary.get("parameters"))],
         f"{summary['seconds']:.1f} s with the {summary['engine']} engine."
         + (f" Run kept in {summary['run']}" if summary["run"] else ""),
     ]
@@ -334,3 +341,79 @@ def _range(parameter: dict[str, Any]) -> str:
         return "fixed"
     pairs = zip(parameter["lower"], parameter["upper"], strict=True)
     return ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+
+
+def calibration_text(record: dict[str, Any]) -> str:
+    """What a calibration has learned, and how far to trust it."""
+    found = record["diagnostics"]
+    rows = [
+        [
+            one["name"],
+            f"{one['prior']:.4g}",
+            f"{one['posterior']:.4g} ({one['lower']:.4g} to {one['upper']:.4g})",
+            f"{one['sd_posterior_to_prior']:.2f}",
+            f"{one['r_hat']:.2f}",
+            ", ".join(one["informed_by"][:2]),
+        ]
+        for one in found["parameters"]
+    ]
+    columns = ["parameter", "prior", "posterior (95 %)", "SD to prior", "R-hat", "informed by"]
+    lines = [
+        f"{found['figures']} figures of {found['studies']} studies, {found['evaluations']:,} "
+        "evaluations of all.",
+        f"Pareto k {found['pareto_k']:.2f} (below 0.7 is good), effective sample "
+        f"{found['effective_sample']:.0f}, R-hat at most {found['r_hat_most']:.3f}, emulator error "
+        f"{found['emulator_error_median']:.2f} of a published error (median; worst "
+        f"{found['emulator_error_worst']:.2f}).",
+        f"Discrepancy between studies τ = {found['tau']:.2f} on the logit.",
+    ]
+    return _render([_table("What was learned", columns, rows), "", *lines])
+
+
+def recovery_text(found: dict[str, Any]) -> str:
+    """Whether known truths were found again."""
+    rows = [
+        [
+            one["name"],
+            f"{one['correlation']:.2f}",
+            f"{one['p_uniform']:.3f}",
+            " ".join(map(str, one["ranks"])),
+        ]
+        for one in found["parameters"]
+    ]
+    columns = ["parameter", "correlation with truth", "p of uniform ranks", "ranks in ten bins"]
+    title = f"{found['truths']} simulated truths, fitted"
+    return _render([_table(title, columns, rows)])
+
+
+def _spanned(value: float | None, lower: float | None, upper: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g} ({lower:.3g} to {upper:.3g})"
+
+
+def validation_text(found: dict[str, Any]) -> str:
+    """Published against simulated, a line a figure, misses marked."""
+    rows = [
+        [
+            one["study"],
+            one["arm"],
+            one["outcome"] + (f" {one['time']:.0f} m" if one["time"] else ""),
+            _spanned(one["published"], one["published_lower"], one["published_upper"]),
+            _spanned(one["simulated"], one["lower"], one["upper"]),
+            "inside" if one["inside"] else "OUTSIDE",
+            one["use"],
+        ]
+        for one in found["figures"]
+    ]
+    columns = ["study", "arm", "outcome", "published (95 %)", "predicted (95 %)", "", "use"]
+    said = [
+        f"{words}: {found['inside'][use]['inside']} of {found['inside'][use]['of']} inside their "
+        "95 % predictive interval."
+        for use, words in (("fit", "Fitted figures"), ("check", "Figures never fitted"))
+        if found["inside"][use]["of"]
+    ]
+    if found["studies_missed_one_way"]:
+        missed = ", ".join(found["studies_missed_one_way"])
+        said.append(f"Studies whose fitted figures all miss on one side: {missed}.")
+    return _render([_table("Published and predicted", columns, rows), "", *said])
