@@ -178,6 +178,15 @@ def _blocked_elsewhere(patient, params, policy, lesions):
 
 
 @compiled
+def beyond_surgery(patient, params, policy):
+    """Whether the plan would be `BEYOND_SURGERY`; asking plans nothing and changes nothing."""
+    lesions = 0
+    for k in range(patient.clones):
+        lesions += patient.diameter_mm[k] > 0.0 and patient.site[k] < SEGMENTS
+    return patient.unfit != 0 or _blocked_elsewhere(patient, params, policy, lesions)
+
+
+@compiled
 def _judge(patient, params, policy, lesions, removed):
     if patient.unfit or _blocked_elsewhere(patient, params, policy, lesions):
         return BEYOND_SURGERY

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from crlm_sim.care import activities as act
 from crlm_sim.care.imaging import look_closer
-from crlm_sim.care.resectability import (
-    BEYOND_SURGERY,
-    ONE_STAGE,
-    TWO_STAGE,
-    plan_operation,
-)
+from crlm_sim.care.resectability import ONE_STAGE, TWO_STAGE, beyond_surgery, plan_operation
 from crlm_sim.care.steps import CLOSER_LOOK, MEETING, go_to
 from crlm_sim.compiled import compiled
 from crlm_sim.evidence import MODALITIES
@@ -28,7 +23,7 @@ def next_staging_test(patient, params, policy, minute):
     go_to(patient, MEETING, minute)
     if not (policy.mri or policy.pet_ct or policy.pet_mr):
         return
-    if plan_operation(patient, params, policy, minute) == BEYOND_SURGERY:
+    if beyond_surgery(patient, params, policy):
         return
     for wanted, test in (
         (policy.mri, act.MRI_SCAN),
