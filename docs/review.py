@@ -42,9 +42,10 @@ model. `crlm evidence --review` prints the same table. It is made by
 
 Brackets hold 95 % intervals of simulation error alone: parameters stay at their values, whose own
 uncertainty is much wider. *Inside* means that the simulated and the published interval overlap. A
-direction is *right* or *wrong* if the whole interval is on one side of nothing. Where the review
-and the study it cites differ, the figure is the study's. Some parameters were chosen with some of
-these figures in view, so *inside* is not validation.
+direction is *right*, or *wrong* by so much at least, if the whole interval is on one side of
+nothing (or of the margin). Where the review and the study it cites differ, the figure is the
+study's. Some parameters were chosen with some of these figures in view, so *inside* is not
+validation.
 """
 
 # Scenarios ---------------------------------------------------------------------------------------

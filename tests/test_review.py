@@ -194,13 +194,15 @@ def test_verdict_on_a_figure(numbers: tuple[float, ...], unit: str, said: str) -
     ("direction", "lower", "upper", "said"),
     [
         ("up", 0.1, 0.2, "right"),
-        ("up", -0.2, -0.1, "wrong"),
+        ("up", -0.2, -0.1, "wrong by 10.0 points"),
+        ("up", -0.2, -0.0001, "just wrong"),
         ("up", -0.1, 0.2, "not distinguishable"),
         ("up", 0.0, 0.0, "not distinguishable"),
         ("down", -0.2, -0.1, "right"),
-        ("down", 0.1, 0.2, "wrong"),
+        ("down", 0.1, 0.2, "wrong by 10.0 points"),
         ("none", -0.04, 0.05, "right"),
-        ("none", 0.06, 0.09, "wrong"),
+        ("none", 0.06, 0.09, "wrong by 1.0 points"),
+        ("none", -0.09, -0.07, "wrong by 2.0 points"),
         ("none", 0.03, 0.09, "not distinguishable"),
     ],
 )

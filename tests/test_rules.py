@@ -3,6 +3,7 @@
 import math
 import random
 import string
+import sys
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from crlm_sim.engines import cohort as cohort_engine
 from crlm_sim.engines.cohort import blank_patients
 from crlm_sim.evidence import pack
 from crlm_sim.scenario import ScenarioError, loads
+from crlm_sim.scenario.packing import packed_rules
 from crlm_sim.scenario.rules import (
     MOST_NESTING,
     And,
@@ -416,38 +418,125 @@ def tried(text):
         return None, error
 
 
-def test_garbage_raises_nothing_but_rule_errors():
+PIECES = [*BY_NAME, "and", "or", "not", "in", "true", "default", "(", ")", ",", "<", "<=", "=="]
+PIECES += ["30 mm", "0.5", "75 years", "'ras'", "%", "'", '"', "1e999", "-", "µg/L", "\x00", "é"]
+PIECES += ["__import__('os').system('true')", "eval('1')", "open('x')", "lambda: 1", "f(age)", "="]
+SIGNS = string.printable + "µ≤“é٣\u2028\ud800"
+RELATIONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+def written(rng, depth):
+    """A condition as somebody might write it, of every kind of attribute."""
+    if depth and rng.random() < 0.6:
+        several = [written(rng, depth - 1) for _ in range(rng.randrange(1, 4))]
+        text = f" {rng.choice(('and', 'or'))} ".join(several)
+        return f"{rng.choice(('not ', ''))}({text})"
+    entry = rng.choice(ATTRIBUTES)
+    if entry.kind == FLAG:
+        return rng.choice(("", "not ")) + entry.name
+    if entry.kind == CHOICE:
+        words = [f"'{word}'" for word in rng.choices(entry.choices, k=rng.randrange(1, 3))]
+        return (
+            f"{entry.name} in ({', '.join(words)})"
+            if rng.random() < 0.5
+            else (f"{entry.name} {rng.choice(('==', '!='))} {words[0]}")
+        )
+    most = min(entry.highest, rng.choice((5.0, 100.0)))
+    number = rng.randrange(int(most) + 1) if entry.whole else round(rng.uniform(0.0, most), 2)
+    return f"{entry.name} {rng.choice(RELATIONS)} {number}"
+
+
+def random_text(rng, n):
+    """Signs, words in any order, a whole condition, or one with a slip of the pen, in turn."""
+    if n % 4 == 0:
+        return "".join(rng.choices(SIGNS, k=rng.randrange(30)))
+    if n % 4 == 1:
+        return " ".join(rng.choices(PIECES, k=rng.randrange(8)))
+    text = written(rng, 2)
+    if n % 4 == 2:
+        return text
+    place = rng.randrange(len(text))
+    return text[:place] + rng.choice(("", rng.choice(SIGNS))) + text[place + 1 :]
+
+
+FORBIDDEN = ("exec", "compile", "import", "open", "os.", "subprocess.", "ctypes.", "socket.")
+watch = {"on": False, "seen": []}
+
+
+def audit(event, _):
+    if watch["on"] and event.startswith(FORBIDDEN):
+        watch["seen"].append(event)
+
+
+@pytest.fixture
+def nothing_is_executed():
+    """Python tells of whatever is compiled, run, imported or opened meanwhile."""
+    if "hook" not in watch:
+        sys.addaudithook(audit)
+        watch["hook"] = True
+    watch["seen"].clear()
+    yield watch
+    watch["on"] = False
+
+
+def test_the_watch_sees_what_is_executed(nothing_is_executed):
+    watch["on"] = True
+    eval("1")
+    watch["on"] = False
+    assert set(watch["seen"]) == {"compile", "exec"}
+
+
+def test_any_text_compiles_or_is_refused_and_nothing_is_executed(nothing_is_executed):
     rng = random.Random(7)
-    pieces = [*BY_NAME, "and", "or", "not", "in", "true", "default", "(", ")", ",", "<", "<=", "=="]
-    pieces += [
-        "30 mm",
-        "0.5",
-        "75 years",
-        "'ras'",
-        "%",
-        "'",
-        '"',
-        "1e999",
-        "-",
-        "µg/L",
-        "\x00",
-        "é",
-    ]
-    signs = string.printable + "µ≤“é٣\u2028\ud800"
-    accepted = 0
-    for n in range(10_000):
-        if n % 2:
-            text = "".join(rng.choices(signs, k=rng.randrange(30)))
-        else:
-            text = " ".join(rng.choices(pieces, k=rng.randrange(8)))
-        tree, error = tried(text)
+    texts = [random_text(rng, n) for n in range(10_000)]
+    watch["on"] = True
+    found = [tried(text) for text in texts]
+    watch["on"] = False
+    assert watch["seen"] == []
+    for text, (tree, error) in zip(texts, found, strict=True):
         if error is None:
-            accepted += 1
             assert parse(to_text(tree)) == tree
         else:
             assert 0 <= error.column <= len(text)
+            assert error.message
             assert error.message.isprintable()
-    assert 0 < accepted < 1000
+    accepted = sum(error is None for _, error in found)
+    assert 2500 < accepted < 7500
+
+
+CHANGES = (
+    {"timing": "upfront"},
+    {"sequence": "liver-first", "conversion_regimen": "none"},
+    {"mri": True, "small_lesions": "ablate"},
+    {"lines": 1, "local_therapy": "sbrt"},
+    {"arterial_therapy": "pump", "two_stage": "alpps"},
+)
+
+
+STANDARD = loads('title = "t"\n[[policy]]\nname = "standard"\n').packed_policy("standard")
+
+
+def lived_by(engine, first, rules):
+    patients = cohort_engine.blank_patients(first, 20, 1)
+    engine.simulate(patients, PARAMS, STANDARD, 2 * 525_960, rules=rules)
+    return patients
+
+
+def test_both_engines_agree_on_every_text_that_compiles():
+    """Five texts at a time decide settings of their own, so that none hides another."""
+    rng = random.Random(7)
+    texts = [random_text(rng, n) for n in range(10_000)]
+    texts = [text for text in texts if tried(text)[1] is None]
+    assert len(texts) > 2500
+    moved = 0
+    batches = range(0, len(texts), len(CHANGES))
+    for first in batches:
+        some = texts[first : first + len(CHANGES)]
+        rules = packed_rules(list(zip(some, CHANGES, strict=False)))
+        one, other = (lived_by(engine, first, rules) for engine in (cohort_engine, agents))
+        assert one.tobytes() == other.tobytes(), some
+        moved += one.tobytes() != lived_by(cohort_engine, first, None).tobytes()
+    assert moved > 0.9 * len(batches)
 
 
 # The machine -------------------------------------------------------------------------------------

@@ -223,36 +223,46 @@ def verdict(measure: Measure, value: float, lower: float, upper: float, unit: st
     """What a simulated effect and its interval say about the published one.
 
     Inside if the two intervals overlap, else by how much they miss each other. A direction is
-    right or wrong if the whole interval is on one side, else not distinguishable.
+    right, or wrong by so much at least, if the whole interval is on one side, else not
+    distinguishable.
     """
     if math.isnan(value):
         return "cannot be estimated"
     lower, upper = (value if math.isnan(end) else end for end in (lower, upper))
     if measure.direction:
-        return _verdict_on_direction(measure, lower, upper)
+        return _verdict_on_direction(measure, lower, upper, unit)
     assert measure.lower is not None
     assert measure.upper is not None
     off = max(measure.lower - upper, lower - measure.upper)
     if off <= 0.0:
         return "inside"
     side = "below" if value < measure.lower else "above"
+    far = _so_far(off, unit)
+    return f"misses by {far}, {side}" if far else f"just {side}"
+
+
+def _so_far(off: float, unit: str) -> str:
+    """A distance in words; empty if it would be shown as nothing."""
     scale, word = (100.0, "points") if unit == "proportion" else (1.0, unit)
     off *= scale
-    return f"just {side}" if off < _ROUNDED else f"misses by {off:.1f} {word}, {side}"
+    return "" if off < _ROUNDED else f"{off:.1f} {word}"
 
 
-def _verdict_on_direction(measure: Measure, lower: float, upper: float) -> str:
+def _verdict_on_direction(measure: Measure, lower: float, upper: float, unit: str) -> str:
     if measure.direction == "none":
         if -measure.margin <= lower and upper <= measure.margin:
             return "right"
-        apart = upper < -measure.margin or lower > measure.margin
+        off = max(-measure.margin - upper, lower - measure.margin)
     else:
         if measure.direction == "down":
             lower, upper = -upper, -lower
         if lower > 0.0:
             return "right"
-        apart = upper < 0.0
-    return "wrong" if apart else "not distinguishable"
+        off = -upper
+    if off <= 0.0:
+        return "not distinguishable"
+    far = _so_far(off, unit)
+    return f"wrong by {far}" if far else "just wrong"
 
 
 def agrees(verdict: str) -> bool:
