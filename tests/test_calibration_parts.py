@@ -17,7 +17,7 @@ from crlm_sim.calibration.likelihood import (
     log_prior,
     published_covariance,
 )
-from crlm_sim.calibration.sampling import latin_hypercube, pareto_weights, resample, sample
+from crlm_sim.calibration.sampling import latin_hypercube, pareto_weights, sample
 from crlm_sim.calibration.simulate import targets_of
 from crlm_sim.calibration.space import coordinates, every_coordinate, values_at
 from crlm_sim.calibration.study import load_study
@@ -171,11 +171,6 @@ def test_weights_of_equal_densities_are_equal():
     found = pareto_weights(np.full(500, -3.0) + 1e-9 * np.arange(500))
     assert found.weights == pytest.approx(1 / 500, rel=1e-6)
     assert found.effective == pytest.approx(500)
-
-
-def test_resampling_keeps_each_point_as_often_as_it_weighs():
-    weights = np.array([0.5, 0.25, 0.25, 0.0])
-    assert np.bincount(resample(weights, 400, 1), minlength=4).tolist() == [200, 100, 100, 0]
 
 
 # Parameters --------------------------------------------------------------------------------------

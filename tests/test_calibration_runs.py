@@ -72,7 +72,8 @@ def test_an_interrupted_evaluation_goes_on_to_the_same_figures(tmp_path):
 def test_a_calibration_killed_in_the_middle_ends_in_the_same_posterior(tmp_path):
     settings = Settings(
         seed=3, most_patients=120, screening_patients=60, learned=4, paired=3,
-        waves=(70, 60), steps=200, draws=50,
+        waves=(70, 60), steps=200,
+        posterior_steps=400, draws=50,
     )  # fmt: skip
     whole = table(calibrate(TARGETS, settings, tmp_path / "whole", 2, FEW))
     shutil.copytree(tmp_path / "whole", tmp_path / "half")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SEQUENCING = str(ROOT / "scenarios" / "sequencing.toml")
 POLICIES = ["colorectal_first", "simultaneous", "liver_first"]
 HEAVY = ("numpy", "numba", "pandas", "xarray", "zarr", "simpy", "pydantic", "rich.progress")
-FEW = ("--patients", "40")
+FEW = ("--draws", "mean", "--patients", "40")
 GOOD = """title = "A small one"
 [run]
 patients = 20

@@ -67,6 +67,7 @@ def test_sex_and_age(patients):
 
 def test_fitness_falls_with_age_as_the_odds_say(patients):
     older = M["fitness_age_effect"] * (patients["age_years"] - M["age_mean_years"]) / 10.0
+    older += M["fitness_burden_effect"] * np.array([burden_at(p, M, 0) for p in patients])
     for worse in range(3):
         chance = special.expit(M["performance_status_logit"][worse] + older)
         found = patients["performance_status"] > worse
@@ -240,6 +241,9 @@ def test_growth_and_sensitivity(patients):
     for what in shifts:
         shifts[what] = shifts[what] + M[f"ras_log_{what}"] * ras + M[f"braf_log_{what}"] * braf
         shifts[what] = shifts[what] + M[f"right_log_{what}"] * right
+    size = np.log(patients["largest_mm"] / M["largest_lesion_mm"])
+    shifts["growth"] = shifts["growth"] + M["size_log_growth"] * size
+    shifts["growth"] = shifts["growth"] + M["node_log_growth"] * (patients["node_positive"] > 0)
     shifts["sensitivity"] = shifts["sensitivity"] + M["msi_log_sensitivity"] * patients["msi_high"]
     a = (np.log(patients["growth_rate"]) - shifts["growth"]) / M["growth_rate_sd"]
     b = (np.log(patients["sensitivity"]) - shifts["sensitivity"]) / M["sensitivity_sd"]
@@ -292,10 +296,11 @@ DEPENDS = {
     "female_share": {"sex", "weight_kg", "liver_ml", "segment_ml", "other_death_minute", "site",
                      "bilobar"},
     "symptomatic_primary_share": {"symptomatic_primary"},
-    "node_positive_share": {"node_positive", "fong_score", "clones"},
+    "node_positive_share": {"node_positive", "fong_score", "clones", "growth_rate"},
     "deep_share": {"deep"},
     "growth_rate_per_day": {"growth_rate"},
-    "lethal_liver_ml": {"log_lethal_liver_ml", "log_lethal_elsewhere_ml"},
+    "lethal_liver_ml": {"log_lethal_liver_ml", "log_lethal_elsewhere_ml", "performance_status",
+                        "other_death_minute"},
     "hypertrophy_sd": {"hypertrophy_factor"},
     "sinusoidal_log_susceptibility": {"sinusoidal_susceptibility"},
     "primary_complication_rate_per_day": {"primary_complication_minute"},
@@ -303,11 +308,12 @@ DEPENDS = {
     "ras_share_left": {"mutation", "growth_rate", "sensitivity", "msi_high", "clones",
                        "log_resistant"},
 }  # fmt: skip
-"""What may differ at diagnosis when one parameter does; occult clones come with their number."""
+"""What may differ at diagnosis when one parameter does; occult clones come with their number,
+and fitness with the burden."""
 OF_CLONES = {
     "log_sensitive", "log_resistant", "conspicuity", "site", "deep", "near_vessel", "near_duct",
     "near_edge",
-    "log_lethal_liver_ml", "log_lethal_elsewhere_ml",
+    "log_lethal_liver_ml", "log_lethal_elsewhere_ml", "performance_status", "other_death_minute",
 }  # fmt: skip
 END = {"cured", "grown_until", "death_minute", "cause_of_death", "end_minute", "safe_until"}
 

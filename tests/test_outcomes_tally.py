@@ -343,6 +343,18 @@ def test_intervals_of_paired_differences_cover_the_truth() -> None:
 # Draws -------------------------------------------------------------------------------------------
 
 
+T_OF_99 = 1.9842
+"""97.5 % quantile of Student's t with 99 degrees of freedom: half-widths of the jackknife."""
+
+
+def test_equal_draws_leave_no_parameter_uncertainty() -> None:
+    """Sixteen samples of one world: what they differ by is simulation error, and is taken out."""
+    draws = [tally_of(a=simulated(400, seed), b=simulated(400, seed, 1.1)) for seed in range(16)]
+    entry = summarise_draws(iter(draws), "a")["policies"]["a"]["os_3y"]
+    spread = np.std([d.summary("a")["policies"]["a"]["os_3y"]["estimate"] for d in draws], ddof=1)
+    assert entry["upper"] - entry["lower"] < 2.5 * spread
+
+
 def test_draws_separate_parameters_from_simulation() -> None:
     benefits = np.linspace(0.8, 1.2, 9)
     draws = [
@@ -354,8 +366,15 @@ def test_draws_separate_parameters_from_simulation() -> None:
     each = [d.summary("a")["differences"]["b"]["cycles"]["estimate"] for d in draws]
     assert entry["interval"] == "parameter"
     assert entry["estimate"] == pytest.approx(np.mean(each))
-    assert entry["lower"] == pytest.approx(np.quantile(each, 0.025))
-    assert entry["upper"] == pytest.approx(np.quantile(each, 0.975))
+    simulation = [
+        (d.summary("a")["differences"]["b"]["cycles"]["upper"] - e) / T_OF_99
+        for d, e in zip(draws, each, strict=True)
+    ]
+    kept = math.sqrt(1 - np.mean(np.square(simulation)) / np.var(each, ddof=1))
+    drawn_in = np.mean(each) + kept * (np.array(each) - np.mean(each))
+    assert 0.5 < kept < 1.0
+    assert entry["lower"] == pytest.approx(np.quantile(drawn_in, 0.025), rel=0.01)
+    assert entry["upper"] == pytest.approx(np.quantile(drawn_in, 0.975), rel=0.01)
     assert entry["lower"] < entry["simulation_lower"] < entry["simulation_upper"] < entry["upper"]
     level = summary["policies"]["a"]["os_3y"]
     assert level["simulation_upper"] - level["simulation_lower"] == pytest.approx(

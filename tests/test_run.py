@@ -11,7 +11,7 @@ import xarray
 
 from crlm_sim.experiments import EmptyPopulation, run
 from crlm_sim.experiments.run import FolderError, scenario_hash
-from crlm_sim.experiments.simulate import trace_patient
+from crlm_sim.experiments.simulate import packed_parameters, trace_patient
 from crlm_sim.scenario import load, loads
 
 SCENARIO = "scenarios/sequencing.toml"
@@ -20,7 +20,7 @@ PATIENTS = 300
 
 @pytest.fixture(scope="module")
 def scenario():
-    return load(SCENARIO, [f"run.patients={PATIENTS}"])
+    return load(SCENARIO, [f"run.patients={PATIENTS}", "run.draws=mean"])
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_order_of_policies_changes_nothing(kept, scenario):
 
 
 def test_equal_policies_differ_by_exactly_nothing():
-    text = 'title = "twins"\n[run]\npatients = 200\n'
+    text = 'title = "twins"\n[run]\npatients = 200\ndraws = "mean"\n'
     text += '[[policy]]\nname = "one"\nbase = "liver_first"\n'
     text += '[[policy]]\nname = "other"\nbase = "one"\n'
     done = run(loads(text), keep=False)
@@ -122,6 +122,21 @@ def test_draws_give_parameter_uncertainty_and_keep_simulation_error_apart(scenar
     assert entry["interval"] == "parameter"
     assert entry["lower"] < entry["simulation_lower"] < entry["estimate"]
     assert entry["estimate"] < entry["simulation_upper"] < entry["upper"]
+
+
+def test_the_posterior_is_the_default_and_takes_fifty_draws(scenario):
+    run_of = loads('title = "x"\n[[policy]]\nname = "standard"\n').run
+    assert (run_of.draws, run_of.draw_numbers) == ("posterior", list(range(1, 51)))
+    few = {"draws": 3, "patients": 50}
+    three = run(
+        scenario.model_copy(update={"run": scenario.run.model_copy(update=few)}), keep=False
+    )
+    assert three.summary["draws"] == 3
+    assert three.summary["parameters"] == "posterior"
+    assert not any(
+        np.array_equal(packed_parameters(scenario, 0), packed_parameters(scenario, d))
+        for d in (1, 2, 3)
+    )
 
 
 def test_replicates_are_other_patients(scenario):
@@ -215,7 +230,7 @@ def test_a_rule_changes_only_those_it_holds_for(scenario, tmp_path):
 
 @pytest.mark.parametrize("block", [13, 5000])
 def test_the_eligible_are_the_first_who_meet_the_condition(tmp_path, block):
-    text = 'title = "few"\n[run]\npatients = 60\n[population]\neligible = "{}"\n'
+    text = 'title = "few"\n[run]\npatients = 60\ndraws = "mean"\n[population]\neligible = "{}"\n'
     text += '[[policy]]\nname = "liver_first"\n'
     condition = "age < 65 years and seen_lesions <= 4 and liver_only"
     everybody = text.replace("patients = 60", "patients = 2000").format("age > 0 years")

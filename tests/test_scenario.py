@@ -81,7 +81,7 @@ def test_the_main_scenario() -> None:
     scenario = load(FOLDER / "sequencing.toml")
     assert scenario.policy_names == ("colorectal_first", "simultaneous", "liver_first")
     assert scenario.reference == "colorectal_first"
-    assert scenario.run.patients == 10_000
+    assert (scenario.run.patients, scenario.run.draws) == (2_000, "posterior")
     assert scenario.horizon_minutes == 15 * 365.25 * 24 * 60
     assert scenario.changes == {}
     assert scenario.packed_policy("liver_first")["sequence"][0] == LIVER_FIRST
@@ -440,7 +440,7 @@ def written(key: str, value: object) -> str:
             "seed": st.integers(0, 2**32 - 1),
             "horizon": DURATIONS,
             "engine": st.sampled_from(["cohort", "agents"]),
-            "draws": st.one_of(st.just("mean"), st.integers(1, 99)),
+            "draws": st.one_of(st.sampled_from(["mean", "posterior"]), st.integers(1, 99)),
             "arrivals_per_year": st.floats(0, 1e6),
         },
     ),

@@ -4,6 +4,7 @@ import pytest
 
 from crlm_sim.calibration import load_studies, load_study
 from crlm_sim.evidence.posterior import calibration_folder
+from crlm_sim.outcomes.definitions import OUTCOMES
 from crlm_sim.scenario import ScenarioError
 
 TARGETS = calibration_folder() / "targets"
@@ -101,6 +102,28 @@ def test_eligible_may_stand_at_the_top(study):
     assert load_study(top).scenario.population.eligible == "resectable"
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('outcome = "pfs"\ntime = "3 years"', 'outcome = "pfs_3y"'),
+        ('outcome = "pfs"\ntime = "3 years"', 'outcome = "pfs_36m"'),
+    ],
+)
+def test_a_time_may_stand_in_the_name(study, old, new):
+    assert load_study(study(old, new)).figures[0].days == pytest.approx(3 * 365.25)
+
+
+@pytest.mark.parametrize("name", [o.name for o in OUTCOMES])
+def test_every_outcome_of_a_run_is_known(study, name):
+    extra = f'[[figure]]\narm = "surgery"\noutcome = "{name}"\nvalue = 0.5\n'
+    assert load_study(study("", extra)).figures[-1].outcome == name
+
+
+def test_two_arms_may_be_named_in_words(study):
+    read = load_study(study('["drugs", "surgery"]', '"drugs vs surgery"'))
+    assert read.figures[1].names == ("drugs", "surgery")
+
+
 def test_a_subgroup_meets_both_conditions(study):
     path = study('name = "drugs"', 'name = "drugs"\neligible = "ras_mutant"')
     people = load_study(path).population("drugs")
@@ -120,7 +143,7 @@ def test_a_subgroup_meets_both_conditions(study):
         ('lower = "21.3 %"\n', "", ["give both"]),
         ('lower = "21.3 %"', 'lower = "31.3 %"', ["does not hold 0.281"]),
         ('value = "28.1 %"', "value = 28.1", ["a share from 0 to 1"]),
-        ("value = 0.79", "value = -0.79", ["does not hold"]),
+        ("value = 0.79", "value = -0.79", ["is above 0 (got -0.79)"]),
         ("value = 0.79", "value = 0.79\ncount = 3", ["value or count, not both"]),
         ("value = 0.79", 'value = 0.79\ntime = "1 year"', ["not read at a time"]),
         ('outcome = "pfs"', 'outcome = "pfs"\nwhen = "ras_mutant"', ["go together"]),

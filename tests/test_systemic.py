@@ -60,10 +60,11 @@ def test_the_first_scan_is_due_eight_weeks_after_the_first_cycle():
     assert patient["first_chemotherapy_minute"] == 20 * DAY
 
 
-def test_adjuvant_drugs_have_no_scan_of_their_own():
+def test_the_first_scan_during_adjuvant_drugs_is_the_next_visit():
     patient = treated(ADJUVANT)[0]
-    give_cycle(patient, M, RULES[0], 20 * DAY)
-    assert patient["evaluation_minute"] == NEVER
+    patient["disease_free_minute"] = 2 * DAY
+    give_cycle(patient, M, policy(surveillance_days=91.0)[0], 20 * DAY)
+    assert patient["evaluation_minute"] == 93 * DAY
 
 
 def test_a_cycle_acts_until_the_next_is_due():

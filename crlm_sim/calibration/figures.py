@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crlm_sim.calibration import scales
-from crlm_sim.calibration.study import COUNTED, LINES_RECEIVED, Figure, Study
+from crlm_sim.calibration.study import (
+    COUNTED,
+    DEFINED,
+    LINES_RECEIVED,
+    RESTRICTED,
+    Figure,
+    Study,
+)
 from crlm_sim.disease.growth import LOG_ML_OF_MM3
 from crlm_sim.disease.patient import NEVER
 from crlm_sim.engines import cohort, screening
@@ -20,16 +27,15 @@ from crlm_sim.outcomes.clocks import CLOCKS, reached, times
 from crlm_sim.outcomes.definitions import (
     CONDITIONS,
     DAYS_PER_MONTH,
-    MINUTES_PER_MONTH,
-    OUTCOMES,
     measure,
+    spans,
     whole_days,
 )
+from crlm_sim.outcomes.definitions import CURVES as OWN_CURVES
 from crlm_sim.outcomes.hazards import concordance, log_hazard_ratio
 from crlm_sim.scenario.packing import packed_rules
 
 MINUTES_PER_DAY = 1440
-_AT_TIME = {o.name: o for o in OUTCOMES if o.kind == "survival"}
 _PAIRED = 0.5
 """Share of a contrast's variance left when both arms hold the same patients; an upper guess."""
 
@@ -104,12 +110,8 @@ def _level(figure: Figure, study: Study, arm: Lived) -> tuple[float, float]:
         return _doubling_time(base, arm)
     if figure.curve:
         return _from_curve(figure, study, arm)
-    if base in _AT_TIME:
-        outcome = _AT_TIME[base]
-        clock = study.clock_of(figure)
-        return _survival(
-            arm.patients, clock, outcome.source, outcome.months * DAYS_PER_MONTH, study
-        )
+    if base in DEFINED or base in RESTRICTED:
+        return _defined(base, study.clock_of(figure), arm)
     patients = arm.patients
     clock = study.clock_of(figure)
     patients = patients[reached(patients, clock)]
@@ -142,11 +144,27 @@ def _counted(base: str, patients: Any) -> tuple[float, float]:
 
 def _from_curve(figure: Figure, study: Study, arm: Lived) -> tuple[float, float]:
     clock = study.clock_of(figure)
-    if figure.time is not None:
-        return _survival(arm.patients, clock, figure.curve, figure.time, study)
+    if figure.days is not None:
+        return _survival(arm.patients, clock, figure.curve, figure.days, study)
     minutes, happened, _ = times(arm.patients, clock, figure.curve, _most_minutes(study))
     days = survival.median(curve_of(minutes, happened)).estimate
     return days / DAYS_PER_MONTH, len(minutes)
+
+
+def _defined(base: str, clock: str, arm: Lived) -> tuple[float, float]:
+    """An outcome that a run reads off a curve of its own, among those who reach the clock."""
+    outcome = DEFINED.get(base) or RESTRICTED[base]
+    patients: Any = arm.patients[reached(arm.patients, clock)]
+    _, minutes, happened = spans(patients, OWN_CURVES[outcome.source])
+    if not len(minutes):
+        return math.nan, 0
+    curve = curve_of(minutes, happened)
+    if outcome.kind == "median":
+        return survival.median(curve).estimate / DAYS_PER_MONTH, len(minutes)
+    day = outcome.months * DAYS_PER_MONTH
+    if outcome.kind == "rmst":
+        return survival.restricted_mean(curve, day)[0].estimate / DAYS_PER_MONTH, len(minutes)
+    return survival.survival_at(curve, round(day)).estimate, len(minutes)
 
 
 def _most_minutes(study: Study) -> int:
@@ -217,6 +235,3 @@ def _hazard_ratio(figure: Figure, study: Study, one: Lived, other: Lived) -> Rea
     group = np.repeat([False, True], [len(each[0]) for each in found])
     value, error = log_hazard_ratio(minutes, happened, group)
     return Read(value, error * math.sqrt(_PAIRED))
-
-
-__all__ = ["MINUTES_PER_MONTH", "Lived", "Read", "curve_of", "read"]

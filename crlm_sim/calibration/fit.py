@@ -7,7 +7,8 @@
 3. **Further waves**: points from the emulated posterior are simulated, and the emulator refitted
    where it matters.
 4. **Verify**: the last wave's points are weighted by the simulator's own likelihood against the
-   emulator's (Pareto-smoothed) and resampled.
+   emulator's (Pareto-smoothed); k and the effective sample say how far to trust the emulator.
+5. **Refit**: the posterior is sampled from the emulator of all that was simulated near it.
 
 Everything simulated is kept in a folder as soon as it is done, so a fit that was interrupted goes
 on where it stopped, and the same settings give the same posterior.
@@ -17,9 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,6 @@ from crlm_sim.calibration.sampling import (
     Weighted,
     latin_hypercube,
     pareto_weights,
-    resample,
     sample,
 )
 from crlm_sim.calibration.simulate import Target
@@ -74,6 +76,7 @@ class Settings:
     paired: int = 30
     waves: tuple[int, ...] = (1500, 800, 800)
     steps: int = 3000
+    posterior_steps: int = 15_000
     draws: int = 600
 
 
@@ -82,7 +85,7 @@ class Fitted:
     """The posterior with what it rests on.
 
     `z` are the draws as standard normals of the prior (draws, coordinates), `tau` the discrepancy
-    in each; `figures` (points, targets) the simulator at the points of the last wave.
+    in each; `verified` weighs the last wave's points by the simulator itself.
     """
 
     settings: Settings
@@ -93,8 +96,6 @@ class Fitted:
     emulator: emulation.Emulator
     sampled: Sample
     verified: Weighted
-    points: Floats
-    figures: Floats
     screened: Floats
     nuisance: Floats
 
@@ -174,37 +175,49 @@ def calibrate(
     found, errors = evaluate_all(problem(space), z, folder / "wave-1", workers, stage("wave 1"))
     simulated, figures = [z], [found]
     fixed = published + np.diag(np.nanmedian(errors, axis=0) ** 2) + nuisance
-    own = Likelihood.of(fixed, discrepancy)
-    start = np.zeros(len(space) + 1)
-    start[-1] = np.log(_TAU_START)
+    centre = np.zeros(len(space) + 1)
+    centre[-1] = np.log(_TAU_START)
     for wave, size in enumerate(settings.waves[1:], start=2):
-        emulator = _emulator(np.vstack(simulated), np.vstack(figures), start[:-1], settings)
-        emulated = Likelihood.of(fixed + np.diag(emulator.error**2), discrepancy)
-        density = log_posterior(emulator, emulated, values)
-        sampled = _sample(density, start, size, settings, wave)
-        start = sampled.points.mean(axis=0)
-        z = sampled.points[:, :-1]
-        simulated.append(z)
         name = f"wave-{wave}"
-        figures.append(
-            evaluate_all(problem(space), z, folder / name, workers, stage(f"wave {wave}"))[0]
+        density = _emulated(simulated, figures, centre, fixed, discrepancy, values, settings)[1]
+        points = _kept(
+            folder / name / "points.npy",
+            partial(_sample, density, centre, size, settings.steps, settings.seed, wave),
         )
-    verified = _verify(sampled, density, own, figures[-1], values)
-    chosen = resample(verified.weights, settings.draws, settings.seed)
+        centre = points.mean(axis=0)
+        simulated.append(points[:, :-1])
+        found, _ = evaluate_all(
+            problem(space), points[:, :-1], folder / name, workers, stage(f"wave {wave}")
+        )
+        figures.append(found)
+    verified = _verify(points, density, Likelihood.of(fixed, discrepancy), found, values)
+    emulator, density = _emulated(simulated, figures, centre, fixed, discrepancy, values, settings)
+    steps, last = settings.posterior_steps, len(settings.waves) + 1
+    sampled = _sample(density, centre, settings.draws, steps, settings.seed, last)
     return Fitted(
         settings=settings,
         space=space,
         targets=targets,
-        z=sampled.points[chosen, :-1],
-        tau=np.exp(sampled.points[chosen, -1]),
+        z=sampled.points[:, :-1],
+        tau=np.exp(sampled.points[:, -1]),
         emulator=emulator,
         sampled=sampled,
         verified=verified,
-        points=sampled.points,
-        figures=figures[-1],
         screened=score,
         nuisance=np.sqrt(np.diag(nuisance) / np.diag(published)),
     )
+
+
+def _kept(path: Path, make: Callable[[], Sample]) -> Floats:
+    """Points that a stage has chosen before, or chosen now and kept: what is simulated at them
+    must never belong to others."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        with unfinished.open("wb") as file:
+            np.save(file, make().points)
+        unfinished.rename(path)
+    return np.load(path)
 
 
 def _screened(effects: Floats) -> tuple[Floats, Floats]:
@@ -228,11 +241,22 @@ def _screened(effects: Floats) -> tuple[Floats, Floats]:
     return np.clip(moved, -_MOST_COUNTED, _MOST_COUNTED).sum(axis=1), moved
 
 
-def _emulator(z: Floats, figures: Floats, centre: Floats, settings: Settings) -> emulation.Emulator:
-    """The emulator of the points nearest to where the posterior is thought to be."""
-    distance = np.sum((z - centre) ** 2, axis=1)
-    near = np.argsort(distance, kind="stable")[:_NEAR_POINTS]
-    return emulation.fit(z[near], figures[near], settings.paired)
+def _emulated(
+    simulated: list[Floats],
+    figures: list[Floats],
+    centre: Floats,
+    fixed: Floats,
+    discrepancy: Floats,
+    values: Floats,
+    settings: Settings,
+) -> tuple[emulation.Emulator, Callable[[Floats], Floats]]:
+    """The emulator of the points nearest to where the posterior is thought to be, and with it the
+    log posterior."""
+    z, found = np.vstack(simulated), np.vstack(figures)
+    near = np.argsort(np.sum((z - centre[:-1]) ** 2, axis=1), kind="stable")[:_NEAR_POINTS]
+    emulator = emulation.fit(z[near], found[near], settings.paired)
+    likelihood = Likelihood.of(fixed + np.diag(emulator.error**2), discrepancy)
+    return emulator, log_posterior(emulator, likelihood, values)
 
 
 def log_posterior(
@@ -255,27 +279,28 @@ def _sample(
     density: Callable[[Floats], Floats],
     start: Floats,
     points: int,
-    settings: Settings,
+    steps: int,
+    seed: int,
     wave: int,
 ) -> Sample:
     dimensions = len(start)
     walkers = 2 * ((_WALKERS_A_DIMENSION * dimensions) // 2 + 1)
-    spread = 0.3 * latin_hypercube(walkers, dimensions, settings.seed + wave)
-    return sample(density, start + spread, points, settings.steps, settings.seed + 100 * wave)
+    spread = 0.3 * latin_hypercube(walkers, dimensions, seed + wave)
+    return sample(density, start + spread, points, steps, seed + 100 * wave)
 
 
 def _verify(
-    sampled: Sample,
+    points: Floats,
     density: Callable[[Floats], Floats],
     likelihood: Likelihood,
     figures: Floats,
     values: Floats,
 ) -> Weighted:
     """Weights of sampled points by the simulator's likelihood against the emulator's."""
-    z, log_tau = sampled.points[:, :-1], sampled.points[:, -1]
+    z, log_tau = points[:, :-1], points[:, -1]
     residuals = np.nan_to_num(values - figures)
     true = log_prior(z, log_tau) + likelihood.log_density(residuals, np.exp(log_tau))
-    return pareto_weights(true - density(sampled.points))
+    return pareto_weights(true - density(points))
 
 
 # What is told of it ------------------------------------------------------------------------------

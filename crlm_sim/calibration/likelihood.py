@@ -64,7 +64,7 @@ def _correlation(one: Target, other: Target) -> float:
 
 def _curve_key(target: Target) -> tuple[str, ...] | None:
     figure = target.figure
-    if figure.measure or figure.time is None or not figure.curve:
+    if figure.measure or figure.days is None or not figure.curve:
         return None
     names = target.study.names_of(figure)
     return (target.study.id, figure.curve, target.study.clock_of(figure), *names)

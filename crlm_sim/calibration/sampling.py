@@ -104,15 +104,3 @@ def pareto_weights(log_weights: Floats) -> Weighted:
     weights = np.exp(np.asarray(log_smoothed))
     weights /= weights.sum()
     return Weighted(weights, float(k_hat), float(1.0 / np.sum(weights**2)))
-
-
-def resample(weights: Floats, points: int, seed: int) -> NDArray[np.int64]:
-    """Places of points to keep, each about as often as its weight says, in random order.
-
-    Systematic resampling: one uniform, evenly spaced from there.
-    """
-    random = generator(seed)
-    ends = np.cumsum(weights)
-    at = (random.uniform() + np.arange(points)) / points
-    chosen = np.minimum(np.searchsorted(ends, at), len(weights) - 1)
-    return random.permutation(chosen)

@@ -39,7 +39,13 @@ from crlm_sim.scenario.sections import note_errors
 from crlm_sim.scenario.source import Source
 
 COUNTED = {o.name: o for o in OUTCOMES if o.kind in ("proportion", "mean")}
-_AT_TIME = {o.name: o for o in OUTCOMES if o.kind == "survival" and o.source in CURVES}
+DEFINED = {
+    o.name: o
+    for o in OUTCOMES
+    if o.kind in ("survival", "median", "rmst") and o.source not in CURVES
+}
+"""Outcomes of curves of a run's own, such as survival of those resected."""
+RESTRICTED = {o.name: o for o in OUTCOMES if o.kind == "rmst"}
 TESTS = ("ct", "mri", "pet_ct", "pet_mr")
 AT_DIAGNOSIS = (
     *(f"sensitivity_{test}" for test in TESTS),
@@ -52,7 +58,7 @@ AT_DIAGNOSIS = (
 LINES_RECEIVED = {"second_line_received": 2, "third_line_received": 3}
 OTHERS = ("remnant_growth", "fong_c_index")
 _CONTRASTS = ("hr", "rr", "or")
-_MONTHS_IN_NAME = re.compile(r"(\w+)_(\d+)y")
+_NAMED_TIME = re.compile(rf"({'|'.join(CURVES)})_(\d+)([ym])")
 _TOP = (
     "id",
     "title",
@@ -73,6 +79,7 @@ _VISITS = {
     "drugs": ("reevaluation",),
     "follow_up": ("surveillance",),
 }
+_AGAINST = re.compile(r"\s+(?:against|versus|vs\.?)\s+")
 _POLICY_KEYS = ("base", "rule", "label")
 _LEAST_FOLLOWED = 365.25
 _BEFORE_THE_CLOCK = 3 * 365.25
@@ -97,6 +104,8 @@ def _read_level(value: object) -> float:
 
 
 def _read_pair(value: object) -> tuple[str, str]:
+    if isinstance(value, str):
+        value = [part.strip() for part in _AGAINST.split(value)]
     if (
         isinstance(value, list)
         and len(value) == 2
@@ -169,8 +178,18 @@ class Figure(_Part):
     @property
     def curve(self) -> str:
         """The curve it is read off, "" if none."""
-        name = self.base.removesuffix("_median_months")
+        named = _NAMED_TIME.fullmatch(self.base)
+        name = named[1] if named else self.base.removesuffix("_median_months")
         return name if name in CURVES else ""
+
+    @property
+    def days(self) -> float | None:
+        """When its curve is read, from `time` or from a name such as os_5y."""
+        named = _NAMED_TIME.fullmatch(self.base)
+        if named is None:
+            return self.time
+        unit = quantities.DAYS_PER_YEAR if named[3] == "y" else quantities.DAYS_PER_MONTH
+        return int(named[2]) * unit
 
     @property
     def scale(self) -> str:
@@ -270,7 +289,12 @@ class Study(_Part):
         """How long the longest figure needs from its clock's start."""
         if self.follow_up:
             return self.follow_up
-        times = [figure.time for figure in self.figures if figure.time]
+        times = [figure.days for figure in self.figures if figure.days]
+        times += [
+            DEFINED[figure.base].months * quantities.DAYS_PER_MONTH
+            for figure in self.figures
+            if figure.base in DEFINED
+        ]
         medians = [
             3.0 * figure.value * quantities.DAYS_PER_MONTH
             for figure in self.figures
@@ -457,7 +481,8 @@ def _check_arms(source: Source, arms: list[tuple[int, Arm]], study: Study | None
 
 def _known_outcomes() -> list[str]:
     curves = [f"{name}{end}" for name in CURVES for end in ("", "_median_months", "_hr")]
-    return [*curves, *_AT_TIME, *COUNTED, *AT_DIAGNOSIS, *LINES_RECEIVED, *OTHERS]
+    named = [o.name for o in OUTCOMES if o.name not in COUNTED]
+    return [*curves, *named, *COUNTED, *AT_DIAGNOSIS, *LINES_RECEIVED, *OTHERS]
 
 
 def _check_figure(source: Source, number: int, figure: Figure, arms: list[Arm]) -> None:
@@ -489,8 +514,9 @@ def _outcome_problem(figure: Figure) -> tuple[str, str, str] | None:
     """(key, text, hint) of what is wrong with a figure's outcome, if anything."""
     base, curve = figure.base, figure.curve
     is_median = base.endswith("_median_months") and curve
-    timed = bool(curve) and not is_median and figure.measure != "hr"
-    if base not in _known_outcomes():
+    named = _NAMED_TIME.fullmatch(base) is not None
+    timed = bool(curve) and not is_median and not named and figure.measure != "hr"
+    if base not in _known_outcomes() and not named:
         return "outcome", f"unknown outcome '{figure.outcome}'", nearest(base, _known_outcomes())
     if timed and figure.time is None:
         return "", f"'{figure.outcome}' is a curve and needs a time", 'add time = "3 years"'

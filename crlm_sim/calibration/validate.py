@@ -212,7 +212,7 @@ def figure_entry(one: Judged) -> dict[str, Any]:
         "study": target.study.id,
         "arm": " against ".join(target.study.names_of(figure)),
         "outcome": figure.outcome,
-        "time": None if figure.time is None else figure.time / DAYS_PER_MONTH,
+        "time": None if figure.days is None else figure.days / DAYS_PER_MONTH,
         "published": one.published[0],
         "published_lower": one.published[1],
         "published_upper": one.published[2],

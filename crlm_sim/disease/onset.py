@@ -304,9 +304,9 @@ def _draw_lethal_burden(p, m):
     p.log_lethal_liver_ml = math.log(m.lethal_liver_ml)
     p.log_lethal_elsewhere_ml = math.log(m.lethal_elsewhere_ml)
     at_diagnosis = math.log(burden_at(p, m, 0)) / m.lethal_burden_sd
-    below = 0.5 * math.erfc(-at_diagnosis / math.sqrt(2.0))
+    above = 0.5 * math.erfc(at_diagnosis / math.sqrt(2.0))
     u = streams.uniform(p, streams.LETHAL_BURDEN, 0)
-    rest = (1.0 - u) * (1.0 - below)
+    rest = (1.0 - u) * above
     z = -streams.normal_quantile(rest) if rest > 0.0 else at_diagnosis
     z = max(z, at_diagnosis)
     p.log_lethal_liver_ml += m.lethal_burden_sd * z

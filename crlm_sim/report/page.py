@@ -100,6 +100,17 @@ def page(run: Run) -> str:
     return environment().get_template(_TEMPLATE).render(_context(run))
 
 
+def replace_file(path: Path, text: str) -> Path:
+    """Write a file under another name and rename it, so that nobody reads half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` into a run folder; returns its path.
 
@@ -108,11 +119,4 @@ def write_report(run_folder: Path) -> Path:
     need("jinja2", "plotly.graph_objects")
     folder = Path(run_folder)
     text = page(read_run(folder))
-    path = folder / "report.html"
-    temporary = folder / f".report.{os.getpid()}.html"
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return replace_file(folder / "report.html", text)

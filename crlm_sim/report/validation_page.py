@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from crlm_sim import __version__
 from crlm_sim.calibration import scales
+from crlm_sim.outcomes.clocks import CLOCKS
+from crlm_sim.outcomes.definitions import DAYS_PER_MONTH
 from crlm_sim.outcomes.survival import wilson
-from crlm_sim.report.page import environment, need
-from crlm_sim.report.palette import BLACK, BLUE, PALE, VERMILLION, translucent
-from crlm_sim.report.shapes import cross, marker, ticks
+from crlm_sim.report import validation_plots as plots
+from crlm_sim.report import validation_words as words
+from crlm_sim.report.page import environment, need, replace_file
 
 if TYPE_CHECKING:
+    from crlm_sim.calibration.study import Study
     from crlm_sim.calibration.validate import Drawn, Judged, Validation
 
-_SIZE, _MARGIN = 560, 56
-_PANEL, _PANEL_MARGIN = (300, 210), 34
-_BINS = 10
-_USES = {"fit": "fitted", "check": "never fitted"}
-_DECADE = 10.0
+_TEMPLATE = "validation.html.j2"
+_ENDS = (0.025, 0.5, 0.975)
 
 
 def write_validation(path: Path, done: Validation, found: dict[str, Any]) -> Path:
@@ -33,230 +33,282 @@ def write_validation(path: Path, done: Validation, found: dict[str, Any]) -> Pat
     Raises ImportError if Jinja2 is missing.
     """
     need("jinja2")
-    text = environment().get_template("validation.html.j2").render(_context(done, found))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    text = environment().get_template(_TEMPLATE).render(_context(done, found))
+    return replace_file(Path(path), text)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure in its study's table."""
+
+    id: str
+    judged: Judged
+    outcome: str
+    when: str
+    arm: str
+    remarks: str
+    published: str
+    predicted: str
+    verdict: str
+    use: str
+
+    @property
+    def told(self) -> bool:
+        """Whether the model could predict it at all."""
+        return math.isfinite(self.judged.place)
+
+    @property
+    def use_in_words(self) -> str:
+        """Whether the model has learned from it."""
+        return words.USES[self.use]
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published figure lies in the predictive interval."""
+        return self.judged.inside
+
+
+@dataclass(frozen=True)
+class Count:
+    """The figures of one use: how many lie inside, and where the others lie."""
+
+    use: str
+    of: int
+    inside: int
+    above: int
+    below: int
+    untold: int
+    share: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture of the fitted figures and one of those never fitted."""
+
+    title: str
+    pictures: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A curve: its picture, and the same in a table."""
+
+    id: str
+    study: str
+    title: str
+    what: str
+    picture: str
+    rows: list[tuple[str, str, str, str]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A study with its figures."""
+
+    study: Study
+    rows: list[Row]
+    one_sided: str
+
+    @property
+    def inside(self) -> int:
+        """How many of its figures lie inside."""
+        return sum(row.inside for row in self.rows)
 
 
 def _context(done: Validation, found: dict[str, Any]) -> dict[str, Any]:
-    told = [one for one in done.figures if math.isfinite(one.simulated)]
-    shares = [one for one in told if one.target.figure.scale == scales.LOGIT]
-    ratios = [one for one in told if one.target.figure.scale == scales.LOG]
+    """All that the template prints."""
+    rows = _rows(done, found)
+    groups = _groups(rows, found["studies_missed_one_way"])
+    pairs = _pairs(rows)
+    drawn = sum(_kind(row) is not None for row in rows)
     return {
         "folder": Path(found["studies_folder"]).name,
-        "summary": _summary(done, found),
-        "levels": _scatter(shares, logarithmic=False),
-        "times": _scatter(ratios, logarithmic=True),
-        "places": _histogram([one.place for one in told]),
-        "curves": [{"svg": _curve(one), "title": _curve_title(one)} for one in done.curves],
-        "studies": _studies(done.figures, found["studies_missed_one_way"]),
         "draws": done.draws,
+        "counts": [_count(rows, use, found["inside"][use]) for use in words.USES],
+        "untold": sum(not row.told for row in rows),
+        "one_sided": [group for group in groups if group.one_sided],
+        "pairs": pairs,
+        "not_drawn": sum(row.told for row in rows) - drawn,
+        "key": [(plots.key(True), "inside"), (plots.key(False), "outside")],
+        "places": _by_use(rows, _places),
+        "panels": [_panel(number, one) for number, one in enumerate(done.curves, 1)],
+        "curve_key": plots.curve_key(),
+        "groups": groups,
+        "figures": len(rows),
+        "marks": {True: plots.key(True), False: plots.key(False)},
         "version": __version__,
     }
 
 
-def _summary(done: Validation, found: dict[str, Any]) -> list[str]:
-    lines = []
-    for use, words in _USES.items():
-        inside, of = done.coverage(use)
-        if of:
-            share = wilson(inside, of)
-            lines.append(
-                f"Figures {words}: {inside} of {of} inside, {100 * share.estimate:.0f} % "
-                f"(95 % interval {100 * share.lower:.0f} to {100 * share.upper:.0f})."
-            )
-    missed = found["studies_missed_one_way"]
-    lines.append(
-        f"Studies whose fitted figures all miss on one side: {', '.join(missed) or 'none'}."
+def _rows(done: Validation, found: dict[str, Any]) -> list[Row]:
+    return [
+        _row(f"figure-{number}", one, entry["time"])
+        for number, (one, entry) in enumerate(
+            zip(done.figures, found["figures"], strict=True), start=1
+        )
+    ]
+
+
+def _row(name: str, one: Judged, months: float | None) -> Row:
+    study, figure = one.target.study, one.target.figure
+    arm = words.arms_of(study, figure)
+    return Row(
+        id=name,
+        judged=one,
+        outcome=words.outcome_of(figure, months),
+        when=figure.when or "",
+        arm=arm,
+        remarks=" · ".join(said for said in (arm, words.clock_words(study, figure)) if said),
+        published=words.written(figure, *one.published),
+        predicted=words.written(figure, one.simulated, one.lower, one.upper),
+        verdict=words.verdict(one),
+        use=figure.use,
     )
-    return lines
+
+
+# Counts ------------------------------------------------------------------------------------------
+
+
+def _count(rows: Sequence[Row], use: str, inside: dict[str, int]) -> Count:
+    verdicts = [row.verdict for row in rows if row.use == use]
+    share = wilson(inside["inside"], inside["of"])
+    known = inside["of"] > 0
+    return Count(
+        use=words.USES[use],
+        of=inside["of"],
+        inside=inside["inside"],
+        above=verdicts.count("outside, above"),
+        below=verdicts.count("outside, below"),
+        untold=verdicts.count("not predicted"),
+        share=f"{100 * share.estimate:.0f}\u00a0%" if known else "–",
+        interval=f"{100 * share.lower:.0f} to {100 * share.upper:.0f}\u00a0%" if known else "–",
+    )
+
+
+def _groups(rows: Sequence[Row], one_sided: Sequence[str]) -> list[Group]:
+    """The studies by title, each with its figures in the order of its file."""
+    by_study: dict[str, list[Row]] = {}
+    for row in rows:
+        by_study.setdefault(row.judged.target.study.id, []).append(row)
+    found = [
+        Group(group[0].judged.target.study, group, _side(group) if name in one_sided else "")
+        for name, group in by_study.items()
+    ]
+    return sorted(found, key=lambda group: (group.study.title.casefold(), group.study.id))
+
+
+def _side(rows: Sequence[Row]) -> str:
+    """On which side all fitted figures of a study miss."""
+    fitted = [row for row in rows if row.use == "fit"]
+    way = "above" if fitted[0].judged.place > 0.5 else "below"
+    return f"all {len(fitted)} fitted figures lie {way} their predictive intervals"
 
 
 # Pictures ----------------------------------------------------------------------------------------
 
 
-def _axis_value(value: float, logarithmic: bool) -> float:
-    return math.log10(max(value, 1e-6)) if logarithmic else value
+def _by_use(
+    rows: Sequence[Row], draw: Callable[[Sequence[Row], str], str]
+) -> list[tuple[str, str, str]]:
+    """(picture, use, how many are inside) for each use that has figures to draw."""
+    found = []
+    for use, name in words.USES.items():
+        chosen = [row for row in rows if row.use == use and row.told]
+        if chosen:
+            said = f"{sum(row.inside for row in chosen)} of {len(chosen)} inside"
+            found.append((draw(chosen, name), name.capitalize(), said))
+    return found
 
 
-def _scatter(figures: Sequence[Judged], logarithmic: bool) -> str:
-    """Published across, predicted up, with predictive intervals."""
-    if not figures:
-        return "<p>None.</p>"
-    numbers = [one.published[0] for one in figures] + [one.simulated for one in figures]
-    low, high = (0.0, 1.0)
-    if logarithmic:
-        logs = [_axis_value(number, True) for number in numbers]
-        low, high = math.floor(min(logs)), math.ceil(max(logs))
+def _places(rows: Sequence[Row], use: str) -> str:
+    return plots.histogram([row.judged.place for row in rows], f"Figures {use}")
 
-    def place(value: float) -> float:
-        share = (_axis_value(value, logarithmic) - low) / (high - low)
-        return min(max(share, 0.0), 1.0) * (_SIZE - 2 * _MARGIN)
 
-    def x(value: float) -> float:
-        return _MARGIN + place(value)
+def _kind(row: Row) -> str | None:
+    """The picture a figure belongs in, if any."""
+    figure = row.judged.target.figure
+    if not row.told:
+        return None
+    if figure.scale == scales.LOGIT:
+        return "shares"
+    if figure.scale == scales.LOG and figure.measure:
+        return "ratios"
+    is_time = words.unit_of(figure) in ("months", "days")
+    return "times" if figure.scale == scales.LOG and is_time else None
 
-    def y(value: float) -> float:
-        return _SIZE - _MARGIN - place(value)
 
-    parts = [_open(_SIZE, _SIZE, "Published against predicted figures")]
-    for tick in _axis_ticks(low, high, logarithmic):
-        text = f"{tick:g}" if logarithmic else f"{100 * tick:.0f} %"
-        parts.append(
-            f'<path d="M{x(tick):.1f} {_MARGIN}V{_SIZE - _MARGIN}M{_MARGIN} {y(tick):.1f}'
-            f'H{_SIZE - _MARGIN}" stroke="{PALE}"/>'
-            f'<text x="{x(tick):.1f}" y="{_SIZE - _MARGIN + 18}" font-size="12" '
-            f'text-anchor="middle">{text}</text>'
-            f'<text x="{_MARGIN - 6}" y="{y(tick) + 4:.1f}" font-size="12" '
-            f'text-anchor="end">{text}</text>'
-        )
-    end = _SIZE - _MARGIN
-    parts.append(f'<path d="M{_MARGIN} {end}L{end} {_MARGIN}" stroke="{BLACK}"/>')
-    for one in sorted(figures, key=lambda each: not each.inside, reverse=False):
-        colour = BLUE if one.inside else VERMILLION
-        at = x(one.published[0])
-        bar = f"M{at:.1f} {y(one.lower):.1f}V{y(one.upper):.1f}"
-        parts.append(f'<path d="{bar}" stroke="{translucent(colour, 0.45)}" stroke-width="1.5"/>')
-        middle = y(one.simulated)
-        parts.append(
-            marker("circle", at, middle, 4, colour)
-            if one.inside
-            else cross(at, middle, 4.5, colour)
-        )
-    parts.append(
-        f'<text x="{_SIZE / 2}" y="{_SIZE - 12}" font-size="13" text-anchor="middle">published'
-        f'</text><text x="16" y="{_SIZE / 2}" font-size="13" text-anchor="middle" '
-        f'transform="rotate(-90 16 {_SIZE / 2})">predicted</text></svg>'
+def _pairs(rows: Sequence[Row]) -> list[Pair]:
+    found = []
+    for kind, title, unit in (
+        ("shares", "Shares and survival at a time", ""),
+        ("times", "Times", "months"),
+        ("ratios", "Hazard, odds and risk ratios", ""),
+    ):
+        chosen = [row for row in rows if _kind(row) == kind]
+        if chosen:
+            points = [_point(row) for row in chosen]
+            axis = plots.SHARES if kind == "shares" else plots.log_axis(points, unit)
+            found.append(Pair(title, _by_use(chosen, _scatter(axis))))
+    return found
+
+
+def _scatter(axis: plots.Axis) -> Callable[[Sequence[Row], str], str]:
+    return lambda rows, _: plots.scatter([_point(row) for row in rows], axis)
+
+
+def _point(row: Row) -> plots.Point:
+    """A figure as it is drawn; days become months."""
+    one = row.judged
+    in_days = words.unit_of(one.target.figure) == "days"
+    scale = 1.0 / DAYS_PER_MONTH if in_days else 1.0
+    what = f"{row.outcome} {row.when}".rstrip()
+    said = (
+        f"{one.target.study.title}\n{': '.join(part for part in (row.arm, what) if part)}\n"
+        f"published {row.published}\npredicted {row.predicted}\n{row.verdict}"
     )
-    return "".join(parts)
-
-
-def _axis_ticks(low: float, high: float, logarithmic: bool) -> list[float]:
-    if not logarithmic:
-        return ticks(0.0, 1.0, 5)
-    return [_DECADE**power * k for power in range(int(low), int(high) + 1) for k in (1, 3)][:-1]
-
-
-def _open(width: float, height: float, label: str) -> str:
-    return (
-        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{label}">'
+    return plots.Point(
+        published=scale * one.published[0],
+        predicted=scale * one.simulated,
+        lower=scale * one.lower,
+        upper=scale * one.upper,
+        inside=one.inside,
+        row=row.id,
+        words=said,
     )
 
 
-def _histogram(places: Sequence[float]) -> str:
-    """How many figures lie in each tenth of their predictive distribution."""
-    counts, _ = np.histogram(places, bins=_BINS, range=(0.0, 1.0))
-    width, height, margin = 560, 220, 36
-    most = max(int(counts.max(initial=0)), 1)
-    step = (width - 2 * margin) / _BINS
-    parts = [_open(width, height, "Where published figures lie in the predictive distribution")]
-    for k, number in enumerate(counts):
-        tall = (height - 2 * margin) * number / most
-        left, top = margin + k * step, height - margin - tall
-        parts.append(
-            f'<rect x="{left + 2:.1f}" y="{top:.1f}" width="{step - 4:.1f}" height="{tall:.1f}" '
-            f'fill="{BLUE}"/><text x="{left + step / 2:.1f}" y="{top - 5:.1f}" font-size="12" '
-            f'text-anchor="middle">{number}</text><text x="{left:.1f}" y="{height - margin + 16}" '
-            f'font-size="12" text-anchor="middle">{k / _BINS:g}</text>'
-        )
-    even = height - margin - (height - 2 * margin) * len(places) / _BINS / most
-    parts.append(
-        f'<path d="M{margin} {even:.1f}H{width - margin}" stroke="{BLACK}" stroke-dasharray="5 4"/>'
-        f'<text x="{width - margin:.1f}" y="{height - margin + 16}" font-size="12" '
-        f'text-anchor="middle">1</text></svg>'
+def _panel(number: int, one: Drawn) -> Panel:
+    """A published curve over the simulated median and its band."""
+    low, middle, high = _band(one)
+    published = list(zip(one.curve.months, one.curve.survival, strict=True))
+    what = words.curve_words(one.curve)
+    clock = CLOCKS[one.study.clock or "diagnosis"].label
+    label = f"{one.study.title}, {what}: published points, simulated median and 95 % band"
+    at = [np.interp([m for m, _ in published], one.months, each) for each in (middle, low, high)]
+    return Panel(
+        id=f"curve-{number}",
+        study=one.study.id,
+        title=one.study.title,
+        what=what,
+        picture=plots.curve(
+            one.months, (low, middle, high), published, label, f"months from {clock}"
+        ),
+        rows=[
+            (f"{month:.3g}", _percent(share), _percent(m), f"{_percent(b)} to {_percent(t)}")
+            for (month, share), m, b, t in zip(published, *at, strict=True)
+        ],
     )
-    return "".join(parts)
 
 
-def _curve_title(one: Drawn) -> str:
-    words = {"os": "overall survival", "pfs": "progression-free survival"}
-    name = words.get(one.curve.outcome, one.curve.outcome)
-    return f"{one.study.id}, {one.curve.arm.replace('_', ' ')}: {name}"
+def _band(one: Drawn) -> tuple[plots.Floats, plots.Floats, plots.Floats]:
+    """(low, median, high) of the draws at each month; nan where no draw tells."""
+    found = np.full((3, len(one.months)), np.nan)
+    told = np.isfinite(one.survival).any(axis=0)
+    if told.any():
+        found[:, told] = np.nanquantile(one.survival[:, told], _ENDS, axis=0)
+    return found[0], found[1], found[2]
 
 
-def _curve(one: Drawn) -> str:
-    """A published curve over the simulated one and its band."""
-    width, height = _PANEL
-    last = float(one.months[-1])
-
-    def at(months: float, survival: float) -> str:
-        x = _PANEL_MARGIN + (width - _PANEL_MARGIN - 8) * months / last
-        y = height - _PANEL_MARGIN - (height - _PANEL_MARGIN - 8) * survival
-        return f"{x:.1f} {y:.1f}"
-
-    low, middle, high = np.nanquantile(one.survival, (0.025, 0.5, 0.975), axis=0)
-    there = [at(m, s) for m, s in zip(one.months, high, strict=True)]
-    back = [at(m, s) for m, s in zip(one.months[::-1], low[::-1], strict=True)]
-    simulated = [at(m, s) for m, s in zip(one.months, middle, strict=True)]
-    published = [
-        at(m, s) for m, s in zip(one.curve.months, one.curve.survival, strict=True) if m <= last
-    ]
-    parts = [_open(width, height, "Survival against months, published and simulated")]
-    for share in (0.0, 0.5, 1.0):
-        parts.append(
-            f'<path d="M{at(0, share)}L{at(last, share)}" stroke="{PALE}"/>'
-            f'<text x="{_PANEL_MARGIN - 4}" y="{float(at(0, share).split()[1]) + 4:.1f}" '
-            f'font-size="11" text-anchor="end">{100 * share:.0f}</text>'
-        )
-    for tick in ticks(0.0, last, 5):
-        parts.append(
-            f'<text x="{at(tick, 0).split()[0]}" y="{height - _PANEL_MARGIN + 15}" '
-            f'font-size="11" text-anchor="middle">{tick:g}</text>'
-        )
-    parts.append(
-        f'<path d="M{"L".join(there + back)}Z" fill="{translucent(BLUE, 0.2)}"/>'
-        f'<path d="M{"L".join(simulated)}" stroke="{BLUE}" stroke-width="2" fill="none"/>'
-        f'<path d="M{"L".join(published)}" stroke="{VERMILLION}" stroke-width="1.5" '
-        f'stroke-dasharray="4 2" fill="none"/>'
-        f'<text x="{width / 2}" y="{height - 4}" font-size="11" text-anchor="middle">months'
-        f"</text></svg>"
-    )
-    return "".join(parts)
-
-
-# Tables ------------------------------------------------------------------------------------------
-
-
-def _studies(figures: Sequence[Judged], one_sided: Sequence[str]) -> list[dict[str, Any]]:
-    groups: dict[str, list[Judged]] = {}
-    for one in figures:
-        groups.setdefault(one.target.study.id, []).append(one)
-    return [
-        {
-            "id": name,
-            "title": group[0].target.study.title,
-            "source": group[0].target.study.source,
-            "description": group[0].target.study.description,
-            "one_sided": name in one_sided,
-            "rows": [_row(one) for one in group],
-        }
-        for name, group in sorted(groups.items())
-    ]
-
-
-def _row(one: Judged) -> dict[str, Any]:
-    figure = one.target.figure
-    time = f" at {figure.time / 30.4375:.0f} months" if figure.time else ""
-    when = f" ({figure.when})" if figure.when else ""
-    known = math.isfinite(one.simulated)
-    return {
-        "outcome": f"{figure.outcome}{time}{when}",
-        "arm": " against ".join(one.target.study.names_of(figure)),
-        "published": _spanned(*one.published),
-        "predicted": _spanned(one.simulated, one.lower, one.upper),
-        "outside": known and not one.inside,
-        "verdict": ("inside" if one.inside else "outside") if known else "not told",
-        "use": _USES[figure.use],
-    }
-
-
-def _spanned(value: float, lower: float, upper: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.3g} ({lower:.3g} to {upper:.3g})"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if math.isfinite(share) else "–"

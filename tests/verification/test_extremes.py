@@ -38,7 +38,7 @@ def test_policies_share_their_patients():
     for field in (
         "age_years",
         "lesions",
-        "growth_rate",
+        "sensitivity",
         "other_death_minute",
         "log_lethal_liver_ml",
     ):
@@ -84,7 +84,7 @@ def test_without_kill_nobody_gains_by_drugs():
     """Drugs that do nothing and harm nobody leave the never-operated as they would have been."""
     harmless = {f"{n}.{w}_per_cycle": 0.0 for n in REGIMENS for w in ("death", "stop")}
     quiet = {"symptomatic_primary_share": 0.0, "primary_complication_rate_per_day": 0.0}
-    params = no_kill(**harmless, **quiet)
+    params = no_kill(**harmless, **quiet, progression_log_growth=0.0)
     treated = lived(SIZE, policy(most_lesions=0), params)
     untreated = lived(SIZE, policy(most_lesions=0, lines=0), params)
     assert treated["cycles"].sum() > SIZE
