@@ -40,7 +40,7 @@ model. `crlm evidence --review` prints the same table. It is made by
 `python docs/review.py [--patients N] [--seed N] [--only ID …]` from
 `crlm_sim/evidence/review.toml`, which says how each effect is measured.
 
-Brackets hold 95 % intervals of simulation error alone: parameters stay at their values, whose own
+Brackets hold 95 % intervals of simulation error alone: parameters stay at the posterior medians, whose own
 uncertainty is much wider. *Inside* means that the simulated and the published interval overlap. A
 direction is *right*, or *wrong* by so much at least, if the whole interval is on one side of
 nothing (or of the margin). Where the review and the study it cites differ, the figure is the
@@ -70,7 +70,7 @@ def _scenario(arms: Sequence[Arm], patients: int, seed: int) -> str:
     population = dict(first.population)
     if first.eligible:
         population["eligible"] = first.eligible
-    parts = [f'title = "Review"\n[run]\npatients = {patients}\nseed = {seed}']
+    parts = [f'title = "Review"\n[run]\npatients = {patients}\nseed = {seed}\ndraws = "mean"']
     parts += _section("population", population) + _section("parameters", first.parameters)
     parts.append('[[policy]]\nname = "standard"')
     for name, arm in zip(ARMS, arms, strict=False):

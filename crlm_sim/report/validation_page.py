@@ -95,7 +95,6 @@ class Panel:
     """A curve: its picture, and the same in a table."""
 
     id: str
-    study: str
     title: str
     what: str
     picture: str
@@ -288,7 +287,6 @@ def _panel(number: int, one: Drawn) -> Panel:
     at = [np.interp([m for m, _ in published], one.months, each) for each in (middle, low, high)]
     return Panel(
         id=f"curve-{number}",
-        study=one.study.id,
         title=one.study.title,
         what=what,
         picture=plots.curve(

@@ -19,7 +19,7 @@ from crlm_sim.report.shapes import cross, marker, ticks
 Floats = NDArray[np.float64]
 
 BINS = 10
-_MOST_TICKS = 9
+_FEWEST_TICKS, _MOST_TICKS = 3, 9
 _SIDE = 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 48
 _HISTOGRAM = 230
@@ -70,7 +70,7 @@ class Axis:
             found = [tick for tick in found if self.low <= tick <= self.high]
             if len(found) <= _MOST_TICKS:
                 break
-        return found
+        return found if len(found) >= _FEWEST_TICKS else ticks(self.low, self.high, 8)
 
     def write(self, tick: float) -> str:
         """A tick's label."""
