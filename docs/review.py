@@ -40,11 +40,11 @@ model. `crlm evidence --review` prints the same table. It is made by
 `python docs/review.py [--patients N] [--seed N] [--only ID …]` from
 `crlm_sim/evidence/review.toml`, which says how each effect is measured.
 
-Brackets hold 95 % intervals of simulation error alone: parameters stay at the posterior medians, whose own
-uncertainty is much wider. *Inside* means that the simulated and the published interval overlap. A
-direction is *right*, or *wrong* by so much at least, if the whole interval is on one side of
-nothing (or of the margin). Where the review and the study it cites differ, the figure is the
-study's. Some parameters were chosen with some of these figures in view, so *inside* is not
+Brackets hold 95 % intervals of simulation error alone: parameters stay at the posterior's medians,
+whose own uncertainty is much wider. *Inside* means that the simulated and the published interval
+overlap. A direction is *right*, or *wrong* by so much at least, if the whole interval is on one
+side of nothing (or of the margin). Where the review and the study it cites differ, the figure is
+the study's. Some parameters were chosen with some of these figures in view, so *inside* is not
 validation.
 """
 

@@ -81,9 +81,11 @@ def _told(scale: str, value: float, number: float) -> Read:
 
 
 def _compared(figure: Figure, one: float, n: float, other: float, m: float) -> Read:
-    """A difference, risk ratio or odds ratio of two shares."""
+    """A difference, risk ratio or odds ratio of two shares; difference or ratio of two amounts."""
     if math.isnan(one) or math.isnan(other) or min(n, m) < 1:
         return Read(math.nan, math.nan)
+    if figure.is_amount:
+        return _amounts_compared(figure, one, n, other, m)
     variance = _PAIRED * (one * (1 - one) / n + other * (1 - other) / m)
     if figure.measure == "difference":
         return Read(one - other, math.sqrt(variance))
@@ -94,6 +96,19 @@ def _compared(figure: Figure, one: float, n: float, other: float, m: float) -> R
     slopes = [1 / s if scale == scales.LOG else 1 / (s * (1 - s)) for s in ends]
     parts = [k * k * s * (1 - s) / q for k, s, q in zip(slopes, ends, (n, m), strict=True)]
     return Read(value, math.sqrt(_PAIRED * sum(parts)))
+
+
+def _amounts_compared(figure: Figure, one: float, n: float, other: float, m: float) -> Read:
+    """A difference or ratio of two means or medians, whose errors are relative."""
+    errors = [
+        scales.from_number(scales.LOG, max(value, 1e-9), max(round(number), 1))[1]
+        for value, number in ((one, n), (other, m))
+    ]
+    if figure.measure == "difference":
+        spread = math.hypot(errors[0] * one, errors[1] * other)
+        return Read(one - other, math.sqrt(_PAIRED) * spread)
+    ratio = scales.to_scale(scales.LOG, one) - scales.to_scale(scales.LOG, other)
+    return Read(ratio, math.sqrt(_PAIRED) * math.hypot(*errors))
 
 
 # Levels ------------------------------------------------------------------------------------------

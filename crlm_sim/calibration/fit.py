@@ -116,9 +116,12 @@ def read_settings(path: Path) -> Settings:
         unknown = sorted(set(raw) - {field.name for field in fields(Settings)})
         if unknown:
             raise ValueError(f"unknown key '{unknown[0]}'")
-        found = Settings(**{**raw, "waves": tuple(raw.get("waves", Settings.waves))})
+        waves = raw.get("waves", list(Settings.waves))
+        if not isinstance(waves, list):
+            raise ValueError("waves is a list of numbers")
+        found = Settings(**{**raw, "waves": tuple(waves)})
         numbers = [n for n in (*asdict(found).values(), *found.waves) if not isinstance(n, tuple)]
-        if not all(isinstance(n, int) and n > 0 for n in numbers) or len(found.waves) < 2:
+        if not all(type(n) is int and n > 0 for n in numbers) or len(found.waves) < 2:
             raise ValueError("every setting is a whole number above 0, and there are two waves")
     except (OSError, ValueError) as error:
         raise ScenarioError([Problem(str(path), f"these are no settings: {error}")]) from None

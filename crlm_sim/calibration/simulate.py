@@ -144,6 +144,7 @@ class StudySimulator:
         screened = total = 0
         while total < wanted and screened < _MOST_SCREENED * wanted:
             block = int(1.1 * (wanted - total) / self._met[condition]) + _FEWEST_SCREENED
+            block = min(block, _MOST_SCREENED * wanted - screened)
             numbers = np.arange(screened, screened + block)
             records = cohort.blank_records(numbers, self.seed)
             chosen = numbers[screening.eligible(records, params, policy, packed)]

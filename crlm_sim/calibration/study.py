@@ -192,14 +192,18 @@ class Figure(_Part):
         return int(named[2]) * unit
 
     @property
+    def is_amount(self) -> bool:
+        """Whether it is a mean, a time or a growth, and no share."""
+        counted = COUNTED.get(self.base)
+        named = self.base.endswith(("_months", "_days", "remnant_growth"))
+        return named or (counted is not None and counted.kind == "mean")
+
+    @property
     def scale(self) -> str:
         """The scale on which its error is near normal."""
         if self.measure == "difference" or self.base == "fong_c_index":
             return scales.PLAIN
-        if self.measure or self.outcome.endswith(("_months", "_days", "remnant_growth")):
-            return scales.LOG
-        counted = COUNTED.get(self.base)
-        return scales.LOG if counted and counted.kind == "mean" else scales.LOGIT
+        return scales.LOG if self.measure or self.is_amount else scales.LOGIT
 
     def value_of(self, n: int | None) -> float:
         """The published value. Raises Wrong if there is none."""
@@ -217,7 +221,10 @@ class Figure(_Part):
         n = self.n or arms_n
         value = self.value_of(n)
         if self.lower is not None and self.upper is not None:
-            return scales.centre_and_error(self.scale, value, self.lower, self.upper, self.level)
+            found = scales.centre_and_error(self.scale, value, self.lower, self.upper, self.level)
+            if found[1] <= 0.0:
+                raise Wrong("has an interval that is not told from 0 or 1", "give n instead")
+            return found
         if n is None:
             raise Wrong("has no interval", "give lower and upper, or n")
         return scales.from_number(self.scale, value, n, bool(self.measure))
@@ -382,7 +389,7 @@ def load_study(path: str | FilePath) -> Study:
         "file": str(path),
     }
     scenario = None
-    if study and arms:
+    if study and arms and all(isinstance(arm.policy, str | dict) for _, arm in arms):
         study = study.model_copy(update=parts)
         scenario = _scenario(source, study)
         _check_subgroups(source, study, scenario, arms)
@@ -504,6 +511,10 @@ def _check_figure(source: Source, number: int, figure: Figure, arms: list[Arm]) 
         key, text, hint = problem
         source.wrong((*path, key) if key else path, text, hint)
         return
+    known = figure.n or patients_of(arms, figure.names)
+    if figure.count is not None and known is not None and figure.count > known:
+        source.wrong((*path, "count"), f"{figure.count} of {known} is more than all")
+        return
     try:
         figure.published(patients_of(arms, figure.names))
     except Wrong as error:
@@ -520,6 +531,8 @@ def _outcome_problem(figure: Figure) -> tuple[str, str, str] | None:
         return "outcome", f"unknown outcome '{figure.outcome}'", nearest(base, _known_outcomes())
     if timed and figure.time is None:
         return "", f"'{figure.outcome}' is a curve and needs a time", 'add time = "3 years"'
+    if figure.measure == "or" and figure.is_amount:
+        return "outcome", f"an odds ratio is of a share, which '{base}' is not", "use _rr"
     if figure.measure == "hr" and not curve:
         return "outcome", f"a hazard ratio is of a curve, which '{base}' is not", "use _rr or _or"
     if figure.outcome != base and figure.contrast is None:

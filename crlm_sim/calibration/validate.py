@@ -25,13 +25,14 @@ from crlm_sim.calibration.simulate import StudySimulator, Target, targets_of
 from crlm_sim.calibration.study import PublishedCurve, Study
 from crlm_sim.evidence import Posterior, parameters
 from crlm_sim.evidence.parameters import drawn
-from crlm_sim.outcomes.clocks import times
+from crlm_sim.outcomes.clocks import DEFAULT_CLOCK, times
 from crlm_sim.outcomes.definitions import DAYS_PER_MONTH
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-_NORMALS = np.array([NormalDist().inv_cdf((k + 0.5) / 41) for k in range(41)])
+_QUANTILES = 401
+_NORMALS = np.array([NormalDist().inv_cdf((k + 0.5) / _QUANTILES) for k in range(_QUANTILES)])
 """Quantiles that stand for a normal error in the pooled predictive distribution."""
 LEVEL = 0.95
 _CURVE_POINTS = 61
@@ -194,7 +195,8 @@ def _months(curve: PublishedCurve) -> Floats:
 
 def curve_points(curve: PublishedCurve, study: Study, lived: dict[str, Lived]) -> Floats:
     """The simulated counterpart of a published curve, at evenly spaced months."""
-    clock = study.clock or "diagnosis"
+    clock = study.clock if study.clock != "diagnosis" else None
+    clock = clock or DEFAULT_CLOCK.get(curve.outcome, "diagnosis")
     minutes, happened, _ = times(lived[curve.arm].patients, clock, curve.outcome)
     found = curve_of(minutes, happened)
     days = np.round(_months(curve) * DAYS_PER_MONTH).astype(np.int64)

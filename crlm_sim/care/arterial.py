@@ -115,7 +115,13 @@ def fill_pump(patient, params, start):
     """A cycle of infusion together with the cycle of drugs given from `start`."""
     if patient.pump_until <= start:
         return
-    _act_on_liver(patient, params, PUMP, start, min(patient.drug_until, patient.pump_until))
+    _act_on_liver(
+        patient,
+        params,
+        PUMP,
+        start,
+        min(patient.drug_until, patient.next_cycle_minute, patient.pump_until),
+    )
     occasion = _PAIRS * (_MOST_SESSIONS + patient.cycles)
     u, v = streams.uniform_pair(patient, streams.ARTERIAL, occasion)
     _leaks(patient, params, PUMP, v)

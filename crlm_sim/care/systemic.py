@@ -138,7 +138,9 @@ def _set_kill(patient, params, regimen, minute):
 def give_cycle(patient, params, policy, start):
     """One cycle given from `start`: kill until the next is due, injury, toxicity."""
     regimen = patient.course_regimen
-    _set_kill(patient, params, regimen, start)
+    immune = patient.drug_until == NEVER
+    if not immune:
+        _set_kill(patient, params, regimen, start)
     if patient.course_cycles == 0:
         patient.course_start = start
         patient.evaluation_minute = start + days(policy.first_reevaluation_days)
@@ -149,7 +151,7 @@ def give_cycle(patient, params, policy, start):
             patient.first_chemotherapy_minute = start
     patient.next_cycle_minute = start + days(params.regimen_cycle_days[regimen])
     patient.drug_until = patient.next_cycle_minute
-    if _is_immune(patient, params, regimen):
+    if immune or _is_immune(patient, params, regimen):
         patient.drug_until = NEVER
     patient.last_cycle_minute = start
     patient.course_cycles += 1

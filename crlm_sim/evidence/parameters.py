@@ -189,8 +189,14 @@ def place_of(name: str) -> tuple[str, int | None]:
     parameter = parameters()[plain]
     if parameter.is_scalar == bool(element):
         raise KeyError(name)
+    if element and not (
+        element.endswith("]")
+        and element[:-1].isdecimal()
+        and int(element[:-1]) < len(parameter.value)
+    ):
+        raise KeyError(name)
     if "." not in plain:
-        return plain, int(element.rstrip("]")) if element else None
+        return plain, int(element[:-1]) if element else None
     row, _, column = plain.partition(".")
     for kind, rows in _ROWS.items():
         if row in rows and f"{kind}_{column}" in (PARAMETERS.names or ()):

@@ -58,8 +58,12 @@ def read_posterior(folder: Path) -> Posterior:
         provenance = json.loads(record.read_text(encoding="utf-8"))
         draws = np.array([[float(cell) for cell in row] for row in rows[1:]])
         names = tuple(rows[0])
+        if not isinstance(provenance, dict) or len(set(names)) < len(names):
+            raise ValueError("its columns or its record are not those of a posterior")
         if names[-1] != TAU or draws.shape[1:] != (len(names),) or not np.isfinite(draws).all():
             raise ValueError("its columns do not fit its first line")
+        if (draws[:, -1] < 0.0).any():
+            raise ValueError("a discrepancy below 0")
     except (OSError, ValueError, IndexError) as error:
         raise PosteriorError(f"{table} cannot be read: {error}; run `crlm calibrate`") from None
     model = provenance.get("model_version")

@@ -67,17 +67,14 @@ def _first_after(start: Whole, *minutes: Whole) -> Whole:
     return np.min(later, axis=0)
 
 
-def _progression(patients: Records, clock: Clock, start: Whole, liver: bool) -> Whole:
-    """Progression or recurrence after the start: in that line of drugs, or of any kind."""
+def _progression(patients: Records, start: Whole, liver: bool) -> Whole:
+    """The first progression or recurrence after the start, wherever it was noted."""
     by_line = patients["line_liver_progression_minute" if liver else "line_progression_minute"]
-    if clock.line:
-        return _first_after(start, by_line[:, clock.line - 1])
     found = [by_line[:, line] for line in range(LINES)]
     if liver:
         return _first_after(start, patients["liver_progression_minute"], *found)
-    return _first_after(
-        start, patients["progression_minute"], patients["recurrence_minute"], *found
-    )
+    any_line = (patients["progression_minute"], patients["recurrence_minute"])
+    return _first_after(start, *any_line, *found)
 
 
 def times(
@@ -94,9 +91,9 @@ def times(
     start = chosen.start(patients)
     event = np.full_like(start, NEVER)
     if curve in ("pfs", "dfs"):
-        event = _progression(patients, chosen, start, liver=False)
+        event = _progression(patients, start, liver=False)
     elif curve in ("liver_pfs", "liver_control"):
-        event = _progression(patients, chosen, start, liver=True)
+        event = _progression(patients, start, liver=True)
     elif curve == "local_control":
         event = _first_after(start, patients["local_progression_minute"])
     if curve not in _DEATH_IS_NO_EVENT:
