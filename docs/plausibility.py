@@ -1,9 +1,8 @@
-"""Simulated against published figures before any formal fit: the table of plausibility.md.
+"""Simulated against published ranges at the posterior's medians: the table of plausibility.md.
 
     python docs/plausibility.py [PATIENTS]
 
-Intervals are of simulation error alone. Nothing here was fitted by a program; some values in
-`crlm_sim/evidence/` were chosen with a few of these figures in view, as their notes say.
+Intervals are of simulation error alone.
 """
 
 from __future__ import annotations
