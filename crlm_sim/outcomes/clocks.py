@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crlm_sim.disease.patient import LINES, NEVER
-from crlm_sim.outcomes.definitions import MINUTES_PER_MONTH, Flags, Whole
+from crlm_sim.outcomes.definitions import Flags, Whole
 
 Records = np.ndarray
 """Lived patients, dtype PATIENT."""
@@ -102,8 +101,3 @@ def times(
     followed = np.minimum(patients["end_minute"] - start, most_minutes)
     happened = until <= followed
     return np.where(happened, until, followed), happened, who
-
-
-def months(minutes: Whole) -> NDArray[np.float64]:
-    """Minutes as months of 1/12 year."""
-    return minutes / MINUTES_PER_MONTH
