@@ -117,8 +117,10 @@ def test_a_time_may_stand_in_the_name(study, old, new):
 
 @pytest.mark.parametrize("name", [o.name for o in OUTCOMES])
 def test_every_outcome_of_a_run_is_known(study, name):
-    extra = f'[[figure]]\narm = "surgery"\noutcome = "{name}"\nvalue = 0.5\n'
-    assert load_study(study("", extra)).figures[-1].outcome == name
+    extra = f'[[figure]]\narm = "drugs"\noutcome = "{name}"\nvalue = 0.5\n'
+    path = study("", extra)
+    path.write_text(path.read_text(encoding="utf-8").replace('"8 years"', '"12 years"'))
+    assert load_study(path).figures[-1].outcome == name
 
 
 def test_two_arms_may_be_named_in_words(study):
@@ -192,6 +194,24 @@ def test_a_count_stands_for_a_share(study):
 def test_a_figure_given_twice_is_refused(study):
     again = STUDY[STUDY.index("[[figure]]\narm") : STUDY.index("[[figure]]\ncontrast")]
     assert "given twice" in problems(study("", again))
+
+
+@pytest.mark.parametrize("outcome", ['outcome = "pfs"\ntime = "36 months"', 'outcome = "pfs_3y"'])
+def test_a_figure_given_twice_in_other_words_is_refused(study, outcome):
+    again = f'[[figure]]\narm = "surgery"\n{outcome}\nvalue = "29 %"\nn = 182\n'
+    assert "given twice" in problems(study("", again))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("n = 182", "n = 0", "at least 1"),
+        ('drugs = "8 weeks"', 'drugs = "8 weaks"', "weaks"),
+    ],
+)
+def test_one_slip_is_one_message(study, old, new, said):
+    (only,) = told(study(old, new))
+    assert said in f"{only.text} {only.suggestion}"
 
 
 def test_two_studies_of_one_id_and_an_empty_folder_are_refused(study, tmp_path):
@@ -268,7 +288,8 @@ def test_the_form_of_a_message(study):
     ("old", "new", "said"),
     [
         ('value = "28.1 %"\nlower = "21.3 %"\nupper = "35.5 %"', "count = 9\nn = 8", "9 of 8"),
-        ('lower = "21.3 %"\nupper = "35.5 %"', "lower = 0.281\nupper = 0.281", "does not hold"),
+        ('lower = "21.3 %"\nupper = "35.5 %"', "lower = 0.281\nupper = 0.281", "no width"),
+        ('lower = "21.3 %"\nupper = "35.5 %"', 'lower = "35.5 %"\nupper = "21.3 %"', "no width"),
         ('upper = "35.5 %"', "upper = 1.4", "a share from 0 to 1"),
         ("lower = 0.62", "lower = 0", "above 0"),
         ("lower = 0.62\nupper = 1.02", 'lower = 0.62\nupper = 1.02\nlevel = "20 %"', "0.5 and 1"),
@@ -281,6 +302,8 @@ def test_the_form_of_a_message(study):
         ('outcome = "pfs_hr"', 'outcome = "resected_hr"', "a hazard ratio is of a curve"),
         ('outcome = "pfs"\ntime = "3 years"', 'outcome = "share"', "go together"),
         ('time = "3 years"', 'time = "41 years"', "at most '40 years'"),
+        ('time = "3 years"', 'time = "9 years"', "nobody is followed any more"),
+        ('value = "28.1 %"', "count = 9", "does not hold 0.049"),
         ('time = "3 years"', 'time = "30 %"', "not a percentage"),
         ('policy = "surgery_alone"', 'policy = "surgery_alone"\neligible = "ras_mutent"', "ras_"),
         ("n = 182", "n = 1.5", "a whole number"),

@@ -74,11 +74,7 @@ _TOP = (
     "figure",
     "curve",
 )
-_VISITS = {
-    "first": ("first_reevaluation",),
-    "drugs": ("reevaluation",),
-    "follow_up": ("surveillance",),
-}
+_VISITS = {"first": "first_reevaluation", "drugs": "reevaluation", "follow_up": "surveillance"}
 _AGAINST = re.compile(r"\s+(?:against|versus|vs\.?)\s+")
 _POLICY_KEYS = ("base", "rule", "label")
 _LEAST_FOLLOWED = 365.25
@@ -373,12 +369,18 @@ def load_study(path: str | FilePath) -> Study:
     figures = _list(source, "figure", Figure)
     curves = _list(source, "curve", PublishedCurve)
     _check_arms(source, arms, study)
+    named = _names_given(source)
     for number, figure in figures:
-        _check_figure(source, number, figure, [arm for _, arm in arms])
+        if set(figure.names) <= named:
+            _check_figure(source, number, figure, [arm for _, arm in arms])
+        else:
+            _check_names(source, number, figure, sorted(named))
+        if study and study.follow_up and figure.days and figure.days > study.follow_up:
+            text = "is read when nobody is followed any more: `follow_up` is shorter"
+            source.wrong(("figure", number), f"'{figure.outcome}' {text}", "make follow_up longer")
     _check_twice(source, figures)
-    known = [arm.name for _, arm in arms]
     for number, curve in curves:
-        if curve.arm not in known:
+        if curve.arm not in named:
             source.wrong(("curve", number, "arm"), f"no arm is called '{curve.arm}'")
         if len(curve.months) != len(curve.survival):
             source.wrong(("curve", number), "months and survival differ in length")
@@ -475,6 +477,13 @@ def _list(source: Source, key: str, model: type[Any]) -> list[tuple[int, Any]]:
     return [(number, one) for number, one in found if one is not None]
 
 
+def _names_given(source: Source) -> set[str]:
+    """The names of all arms, also of those in which something else is wrong."""
+    arms = source.data.get("arm", [])
+    given = [arm.get("name") for arm in arms if isinstance(arm, dict)]
+    return {name for name in given if isinstance(name, str)}
+
+
 def _check_arms(source: Source, arms: list[tuple[int, Arm]], study: Study | None) -> None:
     seen: set[str] = set()
     for number, arm in arms:
@@ -492,20 +501,22 @@ def _known_outcomes() -> list[str]:
     return [*curves, *named, *COUNTED, *AT_DIAGNOSIS, *LINES_RECEIVED, *OTHERS]
 
 
-def _check_figure(source: Source, number: int, figure: Figure, arms: list[Arm]) -> None:
-    """What a single key does not show: arms that exist, an outcome and what it needs, an error."""
-    path = ("figure", number)
-    names = [arm.name for arm in arms]
-    neither = figure.arm is None and figure.contrast is None
-    both = figure.arm is not None and figure.contrast is not None
-    if both or (neither and len(names) != 1):
-        source.wrong(path, "a figure is of one arm or of one contrast", 'add arm = "…"')
-        return
+def _check_names(source: Source, number: int, figure: Figure, names: list[str]) -> None:
+    key = "contrast" if figure.contrast else "arm"
     for name in figure.names:
         if name not in names:
-            key = "contrast" if figure.contrast else "arm"
-            source.wrong((*path, key), f"no arm is called '{name}'", nearest(name, names))
-            return
+            text = f"no arm is called '{name}'"
+            source.wrong(("figure", number, key), text, nearest(name, names))
+
+
+def _check_figure(source: Source, number: int, figure: Figure, arms: list[Arm]) -> None:
+    """What a single key does not show: an outcome and what it needs, an interval, an error."""
+    path = ("figure", number)
+    neither = figure.arm is None and figure.contrast is None
+    both = figure.arm is not None and figure.contrast is not None
+    if both or (neither and len(_names_given(source)) != 1):
+        source.wrong(path, "a figure is of one arm or of one contrast", 'add arm = "…"')
+        return
     problem = _outcome_problem(figure)
     if problem:
         key, text, hint = problem
@@ -515,10 +526,17 @@ def _check_figure(source: Source, number: int, figure: Figure, arms: list[Arm]) 
     if figure.count is not None and known is not None and figure.count > known:
         source.wrong((*path, "count"), f"{figure.count} of {known} is more than all")
         return
+    if not set(figure.names) <= {arm.name for arm in arms}:
+        return
     try:
+        value = figure.value_of(known)
         figure.published(patients_of(arms, figure.names))
     except Wrong as error:
         source.wrong(path, f"this figure {error}", error.suggestion)
+        return
+    lower, upper = figure.lower, figure.upper
+    if lower is not None and upper is not None and not lower <= value <= upper:
+        source.wrong(path, f"the interval {lower:g} to {upper:g} does not hold {value:g}")
 
 
 def _outcome_problem(figure: Figure) -> tuple[str, str, str] | None:
@@ -558,20 +576,17 @@ def _number_problem(figure: Figure) -> tuple[str, str, str] | None:
         if number is not None and not least <= number <= most:
             what = "a share from 0 to 1" if most == 1.0 else "above 0"
             return key, f"'{figure.outcome}' is {what} (got {number:g})", ""
-    if (
-        value is not None
-        and lower is not None
-        and upper is not None
-        and (not lower <= value <= upper or lower == upper)
-    ):
-        return "", f"the interval {lower:g} to {upper:g} does not hold {value:g}", ""
+    if lower is not None and upper is not None and lower >= upper:
+        return "", f"the interval {lower:g} to {upper:g} has no width", ""
     return None
 
 
 def _check_twice(source: Source, figures: list[tuple[int, Figure]]) -> None:
     seen: set[tuple[object, ...]] = set()
     for number, figure in figures:
-        key = (figure.names, figure.outcome, figure.time, figure.when, figure.clock)
+        read = figure.curve + figure.measure if figure.days else figure.outcome
+        days = figure.days and round(figure.days)
+        key = (figure.names, read, days, figure.when, figure.clock)
         if key in seen:
             source.wrong(("figure", number), "this figure is given twice")
         seen.add(key)
@@ -626,8 +641,6 @@ def _visits(source: Source) -> dict[str, Any]:
         source.wrong(("visits",), f"must be a duration (got {shown(said)})", "such as '8 weeks'")
         return {}
     found: dict[str, Any] = {}
-    if "drugs" in said:
-        said = {"first": said["drugs"], **said}
     for key, value in said.items():
         if key not in _VISITS:
             source.wrong(("visits", key), f"unknown visit '{key}'", nearest(key, list(_VISITS)))
@@ -637,7 +650,9 @@ def _visits(source: Source) -> dict[str, Any]:
         except Wrong as error:
             source.wrong(("visits", key), str(error), error.suggestion)
             continue
-        found |= dict.fromkeys(_VISITS[key], value)
+        found[_VISITS[key]] = value
+    if "first" not in said and "reevaluation" in found:
+        found["first_reevaluation"] = found["reevaluation"]
     return found
 
 
