@@ -29,7 +29,7 @@ from crlm_sim.calibration.simulate import targets_of
 from crlm_sim.calibration.space import coordinates, every_coordinate, values_at
 from crlm_sim.calibration.study import load_studies, load_study
 from crlm_sim.evidence import Posterior, PosteriorError, pack, parameters
-from crlm_sim.evidence.parameters import place_of, put_values
+from crlm_sim.evidence.parameters import check_known, place_of, put_values
 from crlm_sim.evidence.posterior import MODEL_VERSION, calibration_folder, read_posterior
 from crlm_sim.outcomes.survival import kaplan_meier
 from crlm_sim.scenario import ScenarioError
@@ -535,6 +535,14 @@ def test_a_posterior_is_read_back(tmp_path):
 def test_a_posterior_that_cannot_be_used_is_refused(tmp_path, table, version, said):
     with pytest.raises(PosteriorError, match=said):
         read_posterior(write(tmp_path, table, version))
+
+
+@pytest.mark.parametrize("name", ["growth_rate_per_dy", "growth_rate_per_day[0]", "folfox.kil"])
+def test_a_number_that_the_model_does_not_have_is_refused(tmp_path, name):
+    posterior = read_posterior(write(tmp_path, f"{name},tau\n0.001,0.1\n"))
+    with pytest.raises(PosteriorError, match="is no parameter of this model") as refused:
+        check_known(posterior)
+    assert name in str(refused.value)
 
 
 def test_the_shipped_posterior_fits_this_model():

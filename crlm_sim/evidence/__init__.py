@@ -15,8 +15,9 @@ from crlm_sim.evidence.parameters import (
     Parameter,
     pack,
     parameters,
+    shipped_posterior,
 )
-from crlm_sim.evidence.posterior import Posterior, PosteriorError, shipped_posterior
+from crlm_sim.evidence.posterior import Posterior, PosteriorError
 
 __all__ = [
     "ACTIVITIES",

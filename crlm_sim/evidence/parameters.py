@@ -21,7 +21,12 @@ from importlib import resources
 import numpy as np
 
 from crlm_sim import streams
-from crlm_sim.evidence.posterior import Posterior
+from crlm_sim.evidence.posterior import (
+    Posterior,
+    PosteriorError,
+    calibration_folder,
+    read_posterior,
+)
 
 _Z95 = 1.959963984540054
 _GROUPS = ("population.toml", "tumour_and_liver.toml", "clinic.toml")
@@ -284,6 +289,29 @@ def put_values(record: np.void, values: Mapping[str, float], held: Container[str
             record[field] = value
         else:
             record[field][place] = value
+
+
+def check_known(posterior: Posterior) -> Posterior:
+    """The posterior itself. Raises PosteriorError if it has a number that the model does not."""
+    for name in posterior.names:
+        try:
+            place_of(name)
+        except KeyError:
+            text = f"the posterior has learned '{name}', which is no parameter of this model"
+            raise PosteriorError(f"{text}: run `crlm calibrate`") from None
+    return posterior
+
+
+@cache
+def shipped_posterior() -> Posterior | None:
+    """The posterior that comes with the program; None if it has none.
+
+    Raises PosteriorError if it is not whole or of another model.
+    """
+    folder = calibration_folder()
+    if not (folder / "posterior.csv").exists():
+        return None
+    return check_known(read_posterior(folder))
 
 
 @cache

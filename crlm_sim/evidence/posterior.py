@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +72,3 @@ def read_posterior(folder: Path) -> Posterior:
             f"{MODEL_VERSION}: run `crlm calibrate`"
         )
     return Posterior(names[:-1], draws[:, :-1], draws[:, -1], provenance)
-
-
-@cache
-def shipped_posterior() -> Posterior | None:
-    """The posterior that comes with the program; None if it has none."""
-    folder = calibration_folder()
-    return read_posterior(folder) if (folder / "posterior.csv").exists() else None
