@@ -149,6 +149,12 @@ def no_cycles_and_as_visible(base, changed):
     return as_visible & (base["cycles"] == 0) & (changed["cycles"] == 0)
 
 
+def no_fat_and_as_visible(base, changed):
+    """No steatohepatitis at diagnosis nor any dose of what brings it."""
+    as_visible = (base["conspicuity"] == changed["conspicuity"]).all(axis=1)
+    return as_visible & (base["steatohepatitis_dose"] == 0.0)
+
+
 def always_younger_than(years: float) -> Untouched:
     """Rules know the age of the day, not that at diagnosis."""
 
@@ -288,9 +294,29 @@ def lived_by_rule(when: str, change: str) -> np.ndarray:
 
 @pytest.mark.parametrize("when", BY_PATIENT)
 def test_a_rule_reaches_only_those_whom_it_names(when):
-    """Against the same rule that sets what is set already: a rule looks at everybody's plan."""
     change, untouched = BY_PATIENT[when]
-    assert_reaches_only(lived_by_rule(when, "lines = 3"), lived_by_rule(when, change), untouched)
+    base = cohort.blank_patients(0, SIZE, 1)
+    cohort.simulate(base, PARAMS, policy("standard"), HORIZON)
+    assert_reaches_only(base, lived_by_rule(when, change), untouched)
+
+
+def test_a_rule_that_never_holds_is_no_rule():
+    """What a rule looks at is planned for it alone, and leaves no trace in the record."""
+    base = cohort.blank_patients(0, 4 * SIZE, 1)
+    ruled = base.copy()
+    cohort.simulate(base, PARAMS, policy("standard"), HORIZON)
+    scenario = loads(
+        'title = "t"\n[[policy]]\nname = "ruled"\nbase = "standard"\n'
+        '[[policy.rule]]\nwhen = "flr < 10 % and cea > 1e9 ng/mL"\ndo = { lines = 1 }\n'
+    )
+    cohort.simulate(
+        ruled,
+        PARAMS,
+        scenario.packed_policy("ruled"),
+        HORIZON,
+        rules=scenario.packed_rules("ruled"),
+    )
+    assert ruled.tobytes() == base.tobytes()
 
 
 # Parameters behind single items ------------------------------------------------------------------
@@ -301,6 +327,10 @@ on_pump = {"arterial_therapy": PUMP}
 with_sirt = {"arterial_therapy": SIRT}
 NUMBERS: dict[str, tuple[float | tuple[float, ...], Untouched, dict[str, float]]] = {
     "ct_after_chemotherapy": (-3.0, no_cycles_and_as_visible, {}),
+    "ct_in_steatosis": (-3.0, no_fat_and_as_visible, {}),
+    "mri.in_steatosis": (-9.0, no_fat_and_as_visible, {"mri": 1.0}),
+    "pet_ct.in_steatosis": (9.0, no_fat_and_as_visible, {"pet_ct": 1.0}),
+    "pet_mr.in_steatosis": (-9.0, no_fat_and_as_visible, {"pet_mr": 1.0}),
     "mri.logit": (0.0, never_tested(act.MRI_SCAN), {"mri": 1.0}),
     "mri.per_log_mm": (4.0, never_tested(act.MRI_SCAN), {"mri": 1.0}),
     "mri.after_chemotherapy": (-3.0, no_cycles, {"mri": 1.0}),

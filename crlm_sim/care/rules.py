@@ -7,9 +7,12 @@ and `OR` act on what was pushed last. The stack is the bits of one integer, so n
 
 from __future__ import annotations
 
+import numpy as np
+
 from crlm_sim.care.attributes import attribute
 from crlm_sim.care.resectability import plan_operation
 from crlm_sim.compiled import compiled
+from crlm_sim.disease.patient import PATIENT
 
 LESS, AT_MOST, MORE, AT_LEAST, EQUAL, UNEQUAL = range(6)
 NOT, AND, OR, ALWAYS, NEVER_SO = range(6, 11)
@@ -59,16 +62,20 @@ def settle(patient, params, settings, values, policy, rules, minute):
 
     `settings` is the patient's record (dtype POLICY) and `values` the same memory as numbers,
     `policy` the policy's numbers. For each setting the first rule that holds wins, so they are
-    applied from the last to the first.
+    applied from the last to the first. What rules look at is planned on a copy: asking changes
+    nothing about the patient.
     """
     if rules.count == 0:
         return
     values[:] = policy
-    plan_operation(patient, params, settings, minute)
+    copies = np.empty(1, PATIENT)
+    copies[0] = patient
+    asked = copies[0]
+    plan_operation(asked, params, settings, minute)
     for back in range(rules.count):
         r = rules.count - 1 - back
         if holds(
-            patient,
+            asked,
             params,
             rules.operations,
             rules.arguments,
