@@ -42,6 +42,8 @@ CHANCE = 1e-4
 """How often a check that allows for simulation error fails by chance alone, at most."""
 _SHOWN = 3
 _ROUNDING = 1e-9
+_PERSONAL = ("age_years", "weight_kg", "cea_ng_ml")
+"""Numbers that two people hardly ever have in common."""
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _MINUTES_PER_YEAR = 525_960
 
@@ -158,22 +160,34 @@ def _of_all(
 
 
 def everybody_ends_once(subject: Subject) -> Finding:
-    """Dead at the end with one cause, or alive and followed to the horizon."""
+    """Who entered is there once: dead at the end with one cause, or followed to the horizon."""
     horizon = subject.scenario.horizon_minutes
     wrong = {}
+    missing: list[str] = []
     for name, block in subject.lives.items():
         p = block.patients
         cause, end = p["cause_of_death"], p["end_minute"]
         known = (cause > ALIVE) & (cause < len(CAUSES))
         dead = known & (p["death_minute"] == end) & (end >= 0) & (end <= horizon)
         alive = (cause == ALIVE) & (p["death_minute"] == NEVER) & (end == horizon)
-        wrong[name] = ~(dead | alive)
-    return _of_all(
+        _, first = np.unique(p["patient"], return_index=True)
+        again = np.ones(len(p), np.bool_)
+        again[first] = False
+        wrong[name] = ~(dead | alive) | again
+        lost = np.setdiff1d(subject.numbers, p["patient"])
+        missing += [f"patient {number} is missing under {name}" for number in lost]
+    finding = _of_all(
         "one end",
         "every patient dies once, of one cause, or is followed to the horizon",
         subject.lives,
         wrong,
         "without one end",
+    )
+    return replace(
+        finding,
+        passed=finding.passed and not missing,
+        found={**finding.found, "missing": len(missing)},
+        where=(*finding.where, *missing)[:_SHOWN],
     )
 
 
@@ -316,38 +330,34 @@ _SITES = (
 def nobody_is_lost(subject: Subject) -> Finding:
     """Patients entered are the dead and the living; parts add up to their wholes."""
     tally = _tally(subject)
-    entered = len(subject.numbers)
-    counted = {outcome.name: tally.numerators[:, k] for k, outcome in enumerate(what.COUNTED)}
+    entered = np.full(len(tally.policies), len(subject.numbers))
+    counted = {o.name: tally.numerators[:, k].sum(axis=1) for k, o in enumerate(what.COUNTED)}
     dead, alive = tally.daily[:, list(what.CURVES).index("os")].sum(axis=-1).T
-    parts = {
-        "patients": (tally.patients.sum(axis=1), np.full(len(dead), entered)),
-        "dead and alive": (dead + alive, np.full(len(dead), entered)),
-        "causes of death": (sum(counted[name].sum(axis=1) for name in _CAUSES), dead),
-        "sites of recurrence": (
-            sum(counted[name].sum(axis=1) for name in _SITES),
-            counted["recurrence"].sum(axis=1),
-        ),
-        "cells of the flow diagram": (
-            tally.flow_counts.sum(axis=1),
-            np.full(len(dead), entered),
-        ),
+    sums = {
+        "patients": (tally.patients.sum(axis=1), entered),
+        "dead and alive": (dead + alive, entered),
+        "causes of death": (sum(counted[name] for name in _CAUSES), dead),
+        "sites of recurrence": (sum(counted[name] for name in _SITES), counted["recurrence"]),
+        "flow diagram": (tally.flow_counts.sum(axis=1), entered),
     }
-    found: dict[str, float] = {"entered": entered, "dead": int(dead.sum())}
-    where = []
-    for label, (some, whole) in parts.items():
-        missing = np.abs(some - whole)
-        found[f"{label}: missing or too many"] = int(missing.sum())
-        where += [f"{label} under {tally.policies[p]}" for p in np.flatnonzero(missing)]
+    where = [
+        f"{label} under {tally.policies[p]}: {some[p]} of {whole[p]}"
+        for label, (some, whole) in sums.items()
+        for p in np.flatnonzero(some != whole)
+    ]
     for name, links in tally.flow().items():
-        lost = unbalanced(links)
-        found["flow: unbalanced"] = found.get("flow: unbalanced", 0) + len(lost)
-        where += [f"flow at '{node}' under {name}" for node in lost]
+        where += [f"flow at '{node}' under {name}" for node in unbalanced(links)]
     return Finding(
         "nobody is lost",
         "patients entered are the dead and the living; causes, sites and flow add up",
         not where,
-        found,
-        "0 missing or too many",
+        {
+            "entered, each policy": len(subject.numbers),
+            "dead, all policies": int(dead.sum()),
+            "alive": int(alive.sum()),
+            "sums that do not add up": len(where),
+        },
+        "none",
         tuple(where[:_SHOWN]),
     )
 
@@ -576,24 +586,27 @@ def order_changes_nothing(subject: Subject) -> Finding:
 
 
 def seed_decides(subject: Subject) -> Finding:
-    """The same seed gives the same results again, another seed others."""
+    """The same seed gives the same results again, another seed other patients."""
     scenario = subject.scenario
     seed = (scenario.run.seed + 1) % 2**32
     reseeded = scenario.model_copy(update={"run": scenario.run.model_copy(update={"seed": seed})})
+    others = live(reseeded, subject.numbers)
     expected = _results_of(subject)
     again = _unequal(expected, _results(scenario))
-    another = _unequal(expected, _results(reseeded))
+    same = {
+        name: ~differing(block, others[name], _PERSONAL) for name, block in subject.lives.items()
+    }
     return Finding(
         "the seed decides",
-        "a run with the same seed has the same results, with another seed others",
-        not again and bool(another),
+        "a run with the same seed has the same results; with another seed all patients are others",
+        not again and not _count(same),
         {
             "results": _number_of_results(expected),
             "different with the same seed": len(again),
-            "different with another": len(another),
+            "patients the same with another": _count(same),
         },
-        "none with the same seed, some with another",
-        tuple(again[:_SHOWN]),
+        "none of either",
+        (*again, *_places(subject.lives, same))[:_SHOWN],
     )
 
 
@@ -707,12 +720,14 @@ def deadly_world(subject: Subject, changes: Changes = DEADLY_WORLD) -> Finding:
 
 
 def _harmless() -> Changes:
-    """No growth, not even that of resistant cells under an antibody, and no death of treatment."""
+    """No growth, not even of resistant cells under an antibody, and no harm done by treatment."""
     return {
         "growth_rate_per_day": (1e-12,),
         "anti_egfr_perioperative_resistant_share": (0.0,),
         **_everywhere("death_logit", -50.0),
         **_everywhere("death_per_cycle", 0.0),
+        **_everywhere("death", 0.0),
+        **_everywhere("reserve_lost", 0.0),
     }
 
 
@@ -837,6 +852,17 @@ CHECKS: tuple[Check, ...] = (
 """Every check, in the order of the table."""
 
 
+def _carried_out(check: Check, subject: Subject) -> Finding:
+    """What a check finds; records so wrong that it breaks on them are a failure like any other."""
+    try:
+        return check(subject)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        name = check.__name__.replace("_", " ")
+        checked = (check.__doc__ or "").partition("\n")[0]
+        return Finding(name, checked, False, {}, "to be carried out to its end", (told,))
+
+
 def verify(
     scenario: Scenario, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
@@ -850,7 +876,7 @@ def verify(
     for done, check in enumerate(CHECKS):
         if progress:
             progress(done, len(CHECKS))
-        findings.append(check(subject))
+        findings.append(_carried_out(check, subject))
     if progress:
         progress(len(CHECKS), len(CHECKS))
     passed = sum(finding.passed for finding in findings)
