@@ -1,7 +1,7 @@
 """The command line: results on stdout, progress and messages on stderr, exit codes that mean it.
 
-0 done, 1 a defect of ours, 2 the input is wrong, 3 interrupted. Commands import what they need
-inside themselves, so that `crlm --help` answers at once.
+0 done, 1 a defect of ours or a check that failed, 2 the input is wrong, 3 interrupted. Commands
+import what they need inside themselves, so that `crlm --help` answers at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crlm_sim.experiments import Run
     from crlm_sim.scenario import Scenario
 
-WRONG_INPUT, INTERRUPTED = 2, 3
+DEFECT, WRONG_INPUT, INTERRUPTED = 1, 2, 3
 _MOST = 2**32
 _OPTIONS = ("patients", "seed", "engine", "draws")
 
@@ -155,6 +155,36 @@ def _check_study(file: Path, json: bool) -> None:
         lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {figures} figures",
         json,
     )
+
+
+@app.command()
+def verify(
+    scenario: ScenarioFile,
+    patients: Annotated[int, typer.Option(help="Patients per policy.")] = 1_000,
+    policy: Policies = None,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check that a scenario's results hold together: nobody lost, nothing out of order, …"""
+    loaded = _load(scenario, [f"run.patients={patients}", *(settings or [])], policy)
+    from crlm_sim.evidence import PosteriorError
+    from crlm_sim.experiments import EmptyPopulation
+    from crlm_sim.experiments.verify import verify as look_at
+    from crlm_sim.report.terminal import verification_text
+
+    try:
+        with _stages(quiet) as show:
+            _announce_compiling(quiet)
+            found = look_at(loaded, lambda done, total: show("checking", done, total))
+    except (EmptyPopulation, PosteriorError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print(found, verification_text, json)
+    if found["failed"]:
+        raise typer.Exit(DEFECT)
 
 
 @app.command()
@@ -396,13 +426,11 @@ def _keep_policies(scenario: Scenario, names: list[str]) -> Scenario:
 
 def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
     """Run a scenario with a progress bar on stderr; says so when it must compile first."""
-    from crlm_sim.engines.cohort import is_compiled
     from crlm_sim.evidence import PosteriorError
     from crlm_sim.experiments import EmptyPopulation, run
 
     with _stages(quiet) as show:
-        if not quiet and not is_compiled():
-            typer.echo("compiling the model, once after installation (under a minute) …", err=True)
+        _announce_compiling(quiet)
         try:
             return run(
                 scenario, progress=lambda done, total: show("simulating", done, total), **options
@@ -412,6 +440,13 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing was kept", err=True)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _announce_compiling(quiet: bool) -> None:
+    from crlm_sim.engines.cohort import is_compiled
+
+    if not quiet and not is_compiled():
+        typer.echo("compiling the model, once after installation (under a minute) …", err=True)
 
 
 def _write_page(folder: Path, quiet: bool) -> Path | None:

@@ -111,7 +111,7 @@ def test_the_installed_command() -> None:
 
 
 def test_every_command_has_help() -> None:
-    for command in ("run", "trace", "explain", "check", "new", "evidence", "report"):
+    for command in ("run", "trace", "explain", "check", "verify", "new", "evidence", "report"):
         answer = crlm(command, "--help")
         assert answer.code == 0
         assert f"crlm {command} " in answer.out.splitlines()[0]

@@ -417,3 +417,43 @@ def validation_text(found: dict[str, Any]) -> str:
         missed = ", ".join(found["studies_missed_one_way"])
         said.append(f"Studies whose fitted figures all miss on one side: {missed}.")
     return _render([_table("Published and predicted", columns, rows), "", *said])
+
+
+_CHECK_COLUMNS = (("check", 30), ("found", 28), ("expected", 24), ("", 5))
+
+
+def verification_text(result: dict[str, Any]) -> str:
+    """A line a check: what was checked, found and expected, and whether it passed."""
+    title = f"{result['title']}: checks with {result['patients']:,} patients a policy"
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", show_lines=True, expand=True
+    )
+    for column, ratio in _CHECK_COLUMNS:
+        table.add_column(Text(column), overflow="fold", ratio=ratio)
+    for check in result["checks"]:
+        found = [f"{what}: {_found(number)}" for what, number in check["found"].items()]
+        table.add_row(
+            Text(f"{check['name']}\n{check['checked']}"),
+            Text("\n".join([*found, *check["where"]])),
+            Text(check["expected"]),
+            Text("pass" if check["passed"] else "FAIL"),
+        )
+    number = len(result["checks"])
+    failed = [check["name"] for check in result["checks"] if not check["passed"]]
+    said = f"{result['passed']} of {number} checks passed" + (
+        f"; failed: {', '.join(failed)}." if failed else "."
+    )
+    policies = ", ".join(result["policies"])
+    return _render(
+        [
+            table,
+            "",
+            f"Policies {policies}; seed {result['seed']}; {result['seconds']:.1f} s. "
+            "Parameters at their best estimates.",
+            said,
+        ]
+    )
+
+
+def _found(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
