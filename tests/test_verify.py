@@ -257,7 +257,7 @@ PEOPLE = [
     (v.blocks_change_nothing, flipped),
     (v.blocks_change_nothing, lost),
     (v.engines_agree, flipped),
-    (v.idle_rule_changes_nothing, a_result),
+    (v.idle_rule_changes_nothing, flipped),
     (v.order_changes_nothing, a_result),
     (v.seed_decides, a_result),
     (v.halves_agree, other_in_the_second_half),
