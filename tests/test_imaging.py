@@ -17,6 +17,7 @@ from crlm_sim.care.imaging import (
     PROGRESSION,
     STABLE,
     choose_targets,
+    look_closer,
     response,
     scan,
     seen_anything,
@@ -24,7 +25,8 @@ from crlm_sim.care.imaging import (
 )
 from crlm_sim.disease.growth import log_volume_of, remove
 from crlm_sim.disease.patient import LUNG, NODE, PERITONEUM, PORTAL_NODE
-from crlm_sim.evidence import pack
+from crlm_sim.engines import cohort, screening
+from crlm_sim.evidence import MODALITIES, pack
 
 PARAMS = known_parameters()
 M = PARAMS[0]
@@ -188,6 +190,46 @@ def test_the_share_seen_is_logistic_in_log_diameter(cycles, diameter):
     logit = m["ct_logit"] + m["ct_per_log_mm"] * math.log(diameter)
     logit += m["ct_after_chemotherapy"] if cycles else 0.0
     assert seen / size == pytest.approx(special.expit(logit), abs=1.5 / size)
+
+
+def sees(params, site, dose, days_ago, test):
+    """Whether one test shows a 10 mm lesion of middling conspicuity in a liver with this dose."""
+    patients = patient_by_hand(scans=1, steatohepatitis_dose=dose, injury_updated=-days_ago * 1440)
+    k = add_lesion(patients, site, 10.0)
+    patients[0]["conspicuity"][k] = params["ct_logit"] + params["ct_per_log_mm"] * math.log(10.0)
+    patients[0]["conspicuity"][k] -= 0.1
+    patients[0]["diameter_mm"][k] = 0.0
+    if test == "ct":
+        scan(patients[0], params, 0)
+    else:
+        look_closer(patients[0], params, MODALITIES.index(test), 0)
+    return patients[0]["diameter_mm"][k] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("site", "dose", "days_ago", "seen"),
+    [(5, 0.0, 0, True), (5, 1.1, 0, False), (LUNG, 1.1, 0, True), (5, 1.1, 60, True)],
+)
+def test_ct_misses_more_in_a_fatty_liver_and_there_alone(site, dose, days_ago, seen):
+    """The lesion is shown by a log odds of 0.1, fat takes 0.6; the dose halves in 150 d."""
+    assert sees(pack()[0], site, dose, days_ago, "ct") == seen
+
+
+def test_fat_hides_from_mri_what_it_takes_from_mri():
+    for effect, seen in ((0.0, True), (-9.0, False)):
+        params = known_parameters(**{"mri.in_steatosis": effect})[0]
+        assert sees(params, 5, 1.1, 0, "mri") == seen
+        assert sees(params, 5, 0.9, 0, "mri")
+
+
+def test_a_further_test_is_read_without_the_ct():
+    """PET-CT, less sensitive than CT in the liver, shows fewer lesions when read alone."""
+    blank = cohort.blank_records(np.arange(3000), 1)
+    by_test = {}
+    for test in ("ct", "mri", "pet_ct"):
+        seen, lesions = screening.lesions_seen(blank.copy(), pack(), test)
+        by_test[test] = seen.sum() / lesions.sum()
+    assert by_test["pet_ct"] < by_test["ct"] < by_test["mri"]
 
 
 def test_sensitivity_is_near_van_kessel():

@@ -307,7 +307,8 @@ def test_a_rule_that_never_holds_is_no_rule():
     cohort.simulate(base, PARAMS, policy("standard"), HORIZON)
     scenario = loads(
         'title = "t"\n[[policy]]\nname = "ruled"\nbase = "standard"\n'
-        '[[policy.rule]]\nwhen = "flr < 10 % and cea > 1e9 ng/mL"\ndo = { lines = 1 }\n'
+        '[[policy.rule]]\nwhen = "age > 99 years and flr < 10 % and cea > 9999 ng/mL"\n'
+        "do = { lines = 1 }\n"
     )
     cohort.simulate(
         ruled,

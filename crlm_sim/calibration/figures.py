@@ -36,6 +36,11 @@ from crlm_sim.outcomes.hazards import concordance, log_hazard_ratio
 from crlm_sim.scenario.packing import packed_rules
 
 MINUTES_PER_DAY = 1440
+_OF_THE_RESECTION = {
+    "major_complication": "resection_complication",
+    "mortality_90d": "resection_mortality_90d",
+}
+"""What is counted of the liver resection alone if the study's clock starts with it."""
 _PAIRED = 0.5
 """Share of a contrast's variance left when both arms hold the same patients; an upper guess."""
 
@@ -130,6 +135,8 @@ def _level(figure: Figure, study: Study, arm: Lived) -> tuple[float, float]:
     patients = arm.patients
     clock = study.clock_of(figure)
     patients = patients[reached(patients, clock)]
+    if clock == "liver_resection":
+        base = _OF_THE_RESECTION.get(base, base)
     if base in LINES_RECEIVED:
         return _share(patients["line_minute"][:, LINES_RECEIVED[base] - 1] < NEVER)
     if base == "remnant_growth":

@@ -14,6 +14,7 @@ from crlm_sim.disease.growth import (
     log_volume,
     log_volume_of,
 )
+from crlm_sim.disease.liver import steatohepatitis_now
 from crlm_sim.disease.patient import (
     CLONES,
     LUNG,
@@ -45,11 +46,16 @@ def scan(patient, params, minute):
     logit = params.ct_logit
     if patient.cycles > 0:
         logit += params.ct_after_chemotherapy
+    # In a fatty liver metastases stand out less; elsewhere they do not.
+    in_liver = logit
+    if steatohepatitis_now(patient, params, minute):
+        in_liver += params.ct_in_steatosis
     per_log_ml = 3.0 / params.ct_per_log_mm
     floor = log_volume_of(params.scan_floor_mm)
     for k in range(patient.clones):
         patient.diameter_mm[k] = 0.0
-        least = max(floor, (patient.conspicuity[k] - logit) * per_log_ml + LOG_ML_OF_MM3)
+        shown_by = in_liver if patient.site[k] < SEGMENTS else logit
+        least = max(floor, (patient.conspicuity[k] - shown_by) * per_log_ml + LOG_ML_OF_MM3)
         larger_part = max(patient.log_sensitive[k], patient.log_resistant[k])
         if larger_part + _LOG_2 < least:
             continue
@@ -81,6 +87,8 @@ def look_closer(patient, params, modality, minute):
     if patient.cycles > 0:
         in_liver += params.modality_after_chemotherapy[modality]
     elsewhere = in_liver + params.modality_elsewhere_log_odds[modality]
+    if steatohepatitis_now(patient, params, minute):
+        in_liver += params.modality_in_steatosis[modality]
     looks_elsewhere = params.modality_elsewhere[modality] > 0.0
     for k in range(patient.clones):
         outside = patient.site[k] >= SEGMENTS

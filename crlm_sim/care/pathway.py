@@ -380,6 +380,7 @@ def _liver_is_cleared(patient, operation):
     elif resection:
         patient.resected = 1
         patient.first_liver_resection_minute = patient.last_operation_minute
+        patient.resection_complication = patient.last_operation_major_complication
         patient.converted = not patient.resectable_at_diagnosis and patient.line > 0
     patient.liver_cleared = 1
     patient.complete_local_treatment = 1

@@ -46,6 +46,16 @@ def fade_injury(patient, params, minute):
 
 
 @compiled
+def steatohepatitis_now(patient, params, minute):
+    """Whether the liver has steatohepatitis at `minute`; the record stays as it is."""
+    if patient.steatohepatitis_dose < 1.0:
+        return False
+    days = (minute - patient.injury_updated) / MINUTES_PER_DAY
+    faded = math.exp2(-days / params.steatohepatitis_half_life_days)
+    return patient.steatohepatitis_dose * faded >= 1.0
+
+
+@compiled
 def add_injury(patient, params, regimen, minute):
     """One cycle's dose of injury, bevacizumab protecting against the sinusoidal one."""
     fade_injury(patient, params, minute)

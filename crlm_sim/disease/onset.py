@@ -219,8 +219,9 @@ def _draw_liver_lesions(p, m):
         size = max(log_largest - smaller, math.log(m.smallest_overt_mm))
         _place_traits(p, m, k)
         add_clone(p, m, segment, log_volume_of(math.exp(size)))
-    # The diagnosis was made on the largest: CT shows it, after chemotherapy too.
-    shown = m.ct_logit + min(m.ct_after_chemotherapy, 0.0) + m.ct_per_log_mm * log_largest
+    # The diagnosis was made on the largest: CT shows it, also after chemotherapy and in steatosis.
+    blunted = min(m.ct_after_chemotherapy, 0.0) + min(m.ct_in_steatosis, 0.0)
+    shown = m.ct_logit + blunted + m.ct_per_log_mm * log_largest
     p.conspicuity[0] = min(p.conspicuity[0], shown)
     p.bilobar = left_seen and right_seen
 

@@ -204,6 +204,7 @@ _OUTCOMES = [
     ("complete_local_treatment", "i8"),
     ("margin_positive", "i8"),
     ("major_complication", "i8"),
+    ("resection_complication", "i8"),
     ("liver_failure", "i8"),
     ("operated", "i8"),
     ("mortality_90d", "i8"),

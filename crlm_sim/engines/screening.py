@@ -52,8 +52,9 @@ def _look(patients, params, modality, cycles, seen, lesions):
         patient = patients[i]
         begin(patient, params)
         patient.cycles = cycles
-        scan(patient, params, 0)
-        if modality >= 0:
+        if modality < 0:
+            scan(patient, params, 0)
+        else:
             look_closer(patient, params, modality, 0)
         lesions[i] = patient.lesions
         for k in range(patient.lesions):
@@ -65,8 +66,8 @@ def lesions_seen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(overt liver lesions that a test shows, how many there are) of blank patients, int64 (n,).
 
-    `test` is "ct" or a row of `modalities.toml`, which comes after the CT; `after_drugs` dulls it
-    as a first cycle does, sizes being those at diagnosis.
+    `test` is "ct" or a row of `modalities.toml`, each read alone; `after_drugs` dulls it as a
+    first cycle does, sizes being those at diagnosis.
     """
     seen = np.zeros(len(patients), np.int64)
     lesions = np.zeros(len(patients), np.int64)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Raised with every change after which the same parameters give other patients."""
 TAU = "tau"
 _SHIPPED = Path(__file__).parents[1] / "shipped_calibration"

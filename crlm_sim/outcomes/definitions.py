@@ -111,6 +111,9 @@ MEASURES: dict[str, Callable[[Columns], NDArray]] = {
     "dead_of_tumour": lambda c: np.isin(c["cause_of_death"], (TUMOUR, PRIMARY_COMPLICATION)),
     "dead_of_treatment": lambda c: np.isin(c["cause_of_death"], (POSTOPERATIVE, TOXIC)),
     "dead_of_other_cause": lambda c: c["cause_of_death"] == OTHER,
+    "resection_mortality_90d": lambda c: (
+        c["death_minute"] - c["first_liver_resection_minute"] <= 90 * MINUTES_PER_DAY
+    ),
     "life_days": lambda c: whole_days(c["end_minute"]),
 }
 
@@ -345,6 +348,18 @@ OUTCOMES: tuple[Outcome, ...] = (
         "mortality_90d",
         "dead within 90 days of a planned operation, of those operated",
         "operated",
+        False,
+    ),
+    _share(
+        "resection_complication",
+        "a major complication of the first liver resection, of those resected",
+        "resected",
+        False,
+    ),
+    _share(
+        "resection_mortality_90d",
+        "dead within 90 days of the first liver resection, of those resected",
+        "resected",
         False,
     ),
     _share("adjuvant_started", "adjuvant drugs begun, of those due", "adjuvant_due", True),

@@ -29,6 +29,8 @@ _TOPIC_OF = {
     "major_complication": HARM,
     "liver_failure": HARM,
     "mortality_90d": HARM,
+    "resection_complication": HARM,
+    "resection_mortality_90d": HARM,
     "sinusoidal_injury": HARM,
     "steatohepatitis": HARM,
     "severe_toxicity": HARM,
