@@ -19,6 +19,7 @@ from crlm_sim.care.pathway import (
     next_clinical_event,
 )
 from crlm_sim.care.rules import settle
+from crlm_sim.care.waiting import look_again, look_again_minute, priority
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import next_death
 from crlm_sim.disease.onset import begin
@@ -141,3 +142,38 @@ def next_step(
         return False, END, activity, 0, end, end, 0
     kind, activity, service, start, end, event = plan(patient, params[0], own, end, horizon)
     return True, kind, activity, service, start, end, event
+
+
+# Where a patient may have to wait for a place ----------------------------------------------------
+
+
+@compiled
+def plan_again(patients, place, params, settings, now, horizon):
+    """As `plan`, for a patient called from a waiting list, or who leaves it, at minute `now`."""
+    return plan(patients[place], params[0], settings[place], now, horizon)
+
+
+@compiled
+def waits_until(patients, place, params, activity, now, horizon):
+    """(minute, whether for a new scan) until which a patient may wait for an activity.
+
+    That is the first of a clinical event, the end of follow-up and the day on which the scan that
+    the activity rests on is too old.
+    """
+    patient = patients[place]
+    minute, _ = next_clinical_event(patient, params[0], horizon)
+    minute = max(min(minute, horizon), now)
+    look = max(look_again_minute(patient, params[0], activity), now)
+    return min(minute, look), look < minute
+
+
+@compiled
+def scan_again(patients, place, params, settings, now):
+    """A new scan for a waiting patient. Returns the plan it leads to (`care.resectability`)."""
+    return look_again(patients[place], params[0], settings[place], now)
+
+
+@compiled
+def priority_of(patients, place, activity):
+    """The class in which a patient waits for an activity (`care.waiting`)."""
+    return priority(patients[place], activity)
