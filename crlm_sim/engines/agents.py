@@ -36,6 +36,7 @@ from crlm_sim.engines.steps import (
     ACTIVITY,
     ACTIVITY_LOG,
     END,
+    EVENT,
     first_step,
     next_step,
     plan_again,
@@ -130,14 +131,17 @@ def _wait(
     now = ready
     priority = priority_of(patients, place, activity)
     while True:
-        until, for_scan = waits_until(patients, place, params, activity, now, horizon)
+        until, event, for_scan = waits_until(patients, place, params, activity, now, horizon)
         ticket, stay = clinic.ask(
             place, stations, activity, priority, ready + diagnosis, until + diagnosis
         )
         called = yield ticket.turn
         now = int(env.now) - diagnosis
         plan = None
-        if not called and for_scan:
+        if not called and not for_scan:
+            step = (EVENT if event else END, activity, service, now, now, event)
+            break
+        if not called:
             plan = scan_again(patients, place, params, settings, now)
         step = plan_again(patients, place, params, settings, now, horizon)
         if plan is None or step[1] != activity:

@@ -155,16 +155,17 @@ def plan_again(patients, place, params, settings, now, horizon):
 
 @compiled
 def waits_until(patients, place, params, activity, now, horizon):
-    """(minute, whether for a new scan) until which a patient may wait for an activity.
+    """(minute, event, whether for a new scan) until which a patient may wait for an activity.
 
-    That is the first of a clinical event, the end of follow-up and the day on which the scan that
-    the activity rests on is too old.
+    That is the first of a clinical event, the end of follow-up (event 0) and the day on which the
+    scan that the activity rests on is too old. The minute of a death depends a little on how far
+    ahead it was sought, so the event is to be taken as found here.
     """
     patient = patients[place]
-    minute, _ = next_clinical_event(patient, params[0], horizon)
+    minute, event = next_clinical_event(patient, params[0], horizon)
     minute = max(min(minute, horizon), now)
     look = max(look_again_minute(patient, params[0], activity), now)
-    return min(minute, look), look < minute
+    return min(minute, look), event, look < minute
 
 
 @compiled
