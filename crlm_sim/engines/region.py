@@ -8,11 +8,20 @@ from datetime import date, timedelta
 import numpy as np
 
 from crlm_sim import streams
+from crlm_sim.compiled import compiled
 from crlm_sim.engines.diary import DAYS_PER_WEEK, Session, public_holidays
 from crlm_sim.engines.network import BedPlan, Network, OtherPatients, StationPlan
 from crlm_sim.evidence import SERVICES
 from crlm_sim.evidence.capacity import figure
-from crlm_sim.scenario.region import MINUTES_PER_DAY, Arrivals, Calendar, Others, Region, Station
+from crlm_sim.scenario.region import (
+    MINUTES_PER_DAY,
+    MOST_PLACES,
+    Arrivals,
+    Calendar,
+    Others,
+    Region,
+    Station,
+)
 from crlm_sim.scenario.region_checks import places_on, sessions_on
 
 MOST_AT_A_HOSPITAL = 2**20
@@ -21,8 +30,11 @@ _DAYS_PER_YEAR = 365.25
 _PER = 100_000.0
 
 
-def network_of(region: Region) -> Network:
-    """Stations, beds and who goes where, over the whole run."""
+def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> Network:
+    """Stations, beds and who goes where, over the whole run.
+
+    The seed is that of the patients; it says which places are taken by others beforehand.
+    """
     names = list(region.hospitals)
     days = _days(region.calendar, math.ceil(region.arrivals.days))
     numbers: dict[tuple[str, str], int] = {}
@@ -31,7 +43,12 @@ def network_of(region: Region) -> Network:
         for hospital, station in stations.items():
             if not station.teams:
                 numbers[service, hospital] = len(plans)
-                plans.append(_plan(service, hospital, names.index(hospital), station, days))
+                diary = _diary(station, days)
+                if station.others and station.others.share is not None:
+                    stream = (seed, draw, replicate, len(plans))
+                    diary = _left_by_others(diary, station.others, stream)
+                plan = _plan(service, hospital, names.index(hospital), station, diary)
+                plans.append(plan)
     where = {}
     for service in region.stations:
         for home, name in enumerate(names):
@@ -49,8 +66,16 @@ def network_of(region: Region) -> Network:
 
 
 def _plan(
-    service: str, hospital: str, number: int, station: Station, days: list[date | None]
+    service: str, hospital: str, number: int, station: Station, diary: list[Session]
 ) -> StationPlan:
+    others = None
+    if station.others and station.others.per_week is not None:
+        others = OtherPatients(station.others.per_week / DAYS_PER_WEEK, station.others.minutes)
+    name = f"{service}, {hospital}"
+    return StationPlan(name, number, tuple(diary), station.turnaround, others)
+
+
+def _diary(station: Station, days: list[date | None]) -> list[Session]:
     diary = []
     for count, day in enumerate(days):
         if day is not None:
@@ -60,18 +85,38 @@ def _plan(
                 Session(midnight + start, midnight + end, places)
                 for _, start, end in sessions_on(station, day)
             ]
-    others = _others(station.others, station) if station.others else None
-    name = f"{service}, {hospital}"
-    return StationPlan(name, number, tuple(diary), station.turnaround, others)
+    return diary
 
 
-def _others(others: Others, station: Station) -> OtherPatients:
-    """Other patients a day: as many as said, or as the share of the usual week's time they need."""
-    per_week = others.per_week
-    if per_week is None:
-        open_minutes = sum(end - start for _, start, end in station.sessions) * station.places
-        per_week = (others.share or 0.0) * open_minutes / (others.minutes + station.turnaround)
-    return OtherPatients(per_week / DAYS_PER_WEEK, others.minutes)
+def _left_by_others(
+    diary: list[Session], others: Others, stream: tuple[int, int, int, int]
+) -> list[Session]:
+    """What others who are booked beforehand leave: slots with the places that are still free."""
+    slots = [
+        (start, start + others.minutes, session.places)
+        for session in diary
+        for start in range(session.start, session.end - others.minutes + 1, others.minutes)
+    ]
+    places = np.array([number for _, _, number in slots], np.int64)
+    free = _free_places(*stream, others.share, places)
+    return [
+        Session(start, end, number)
+        for (start, end, _), number in zip(slots, free.tolist(), strict=True)
+        if number
+    ]
+
+
+@compiled
+def _free_places(seed, draw, replicate, station, share, places):
+    """Of the places in each slot, those no other patient has; each is free or not by itself."""
+    free = np.zeros_like(places)
+    for slot in range(len(places)):
+        for place in range(places[slot]):
+            u, _ = streams.uniform_pair_at(
+                seed, draw, slot, replicate, streams.OTHER_PATIENTS, station * MOST_PLACES + place
+            )
+            free[slot] += u >= share
+    return free
 
 
 def _days(calendar: Calendar, number: int) -> list[date | None]:

@@ -66,7 +66,7 @@ def arms_of(scenarios: Sequence[Scenario]) -> list[Arm]:
 def play(scenario: Scenario, policy: str, replicate: int) -> Played:
     """One replication of one policy with queues, under the best estimates."""
     region = scenario.region
-    network = network_of(region)
+    network = network_of(region, scenario.run.seed, 0, replicate)
     numbers, minutes, homes = diagnosed(region, scenario.run.seed, 0, replicate)
     patients = cohort.blank_records(numbers, scenario.run.seed, 0, replicate)
     _, diaries = agents.simulate_network(
@@ -196,7 +196,7 @@ def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float)
     values = {name: _values(found, name, len(arms), number) for name in names}
     about: dict[str, Any] = {}
     for arm in arms:
-        about |= described(network_of(arm.scenario.region))
+        about |= described(network_of(arm.scenario.region, arm.scenario.run.seed))
     return {
         "title": first.title,
         "description": first.description,
@@ -256,10 +256,11 @@ def overloaded(scenario: Scenario) -> list[str]:
 def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     """Minutes asked for against minutes open, by station, if nobody had to wait.
 
-    From so many patients lived without queues; turnaround and other patients count as well.
+    From so many patients lived without queues, with turnaround and the other patients who queue;
+    time that others have beforehand is not open.
     """
     region = scenario.region
-    network = network_of(region)
+    network = network_of(region, scenario.run.seed)
     params = packed_parameters(scenario, 0)
     patients = cohort.blank_records(np.arange(_LOAD_PATIENTS), scenario.run.seed)
     cohort.simulate(

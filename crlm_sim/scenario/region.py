@@ -35,7 +35,7 @@ _SESSION = re.compile(
 )
 _SESSION_HINT = "such as 'Mon 08:30-17:30' or 'Mon-Fri 09:00-17:00'"
 _YEARLY = re.compile(r"(\d\d)-(\d\d)")
-_MOST_PLACES = 10_000
+MOST_PLACES = 10_000
 
 Slot = tuple[int, int, int]
 """Weekday (Monday 0), first and last minute of the day."""
@@ -172,11 +172,14 @@ Change = Annotated[float, BeforeValidator(_read_change), WithJsonSchema({"type":
 
 
 class Others(_Part):
-    """Patients of other diseases who need the same places."""
+    """Patients of other diseases who need the same places.
+
+    So many a week join the same list; or a share of the slots is theirs before anybody asks.
+    """
 
     minutes: Minutes = Field(description="How long one of them takes.")
-    per_week: NotNegative | None = Field(None, description="How many come in a week.")
-    share: Share = Field(None, description="Or which share of all session time they need.")
+    per_week: NotNegative | None = Field(None, description="How many come in a week and queue.")
+    share: Share = Field(None, description="Or the share of slots that they have beforehand.")
 
     @model_validator(mode="after")
     def _said_once(self) -> Others:
@@ -194,7 +197,7 @@ class Period(_Part):
     first: Yearly = Field(description="First day, or its month and day for every year ('07-15').")
     last: Yearly = Field(description="Last day.")
     sessions: Sessions = Field((), description="The week's sessions then; none if it is closed.")
-    places: Annotated[int, *within(1, _MOST_PLACES)] | None = Field(
+    places: Annotated[int, *within(1, MOST_PLACES)] | None = Field(
         None, description="Places side by side then, if other."
     )
 
@@ -212,7 +215,7 @@ class Station(_Part):
     """One service at one hospital: when it is open, and for how many at a time."""
 
     sessions: Sessions = Field((), description="The week's sessions: 'Mon 08:30-17:30'.")
-    places: Annotated[int, *within(1, _MOST_PLACES)] = Field(
+    places: Annotated[int, *within(1, MOST_PLACES)] = Field(
         1, description="Patients at a time: theatres, scanners, chairs."
     )
     turnaround: Minutes = Field(0, description="Time between two patients.")
@@ -228,10 +231,10 @@ class Hospital(_Part):
 
     population: NotNegative = Field(0.0, description="People it serves as their local hospital.")
     refers_to: Name | None = Field(None, description="Hospital for services it does not have.")
-    ward_beds: Annotated[int, *within(0, _MOST_PLACES)] | None = Field(
+    ward_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="Ward beds for these patients; as many as it takes if not said."
     )
-    high_dependency_beds: Annotated[int, *within(0, _MOST_PLACES)] | None = Field(
+    high_dependency_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="High-dependency beds; as many as it takes if not said."
     )
 

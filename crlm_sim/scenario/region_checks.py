@@ -79,7 +79,16 @@ def _check_station(
         source.wrong(path, text, 'add sessions = ["Mon 08:30-17:30"]')
         return
     longest = max(end - start for _, start, end in (*station.sessions, *ever))
+    others = station.others
+    slot = others.minutes if others and others.share is not None else longest
     for activity, minutes in _planned(service).items():
+        if minutes > slot:
+            text = (
+                f"{activity.replace('_', ' ')} takes {minutes} minutes, more than a slot of the "
+                f"other patients ({slot})"
+            )
+            source.wrong((*path, "others"), text, "make slots longer, or say `per_week`")
+            return
         if minutes > longest:
             text = (
                 f"the longest session lasts {longest} minutes, "
