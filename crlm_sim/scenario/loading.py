@@ -16,7 +16,7 @@ from crlm_sim.scenario.checks import (
     check_rules,
     without_overridden,
 )
-from crlm_sim.scenario.kinds import MEAN
+from crlm_sim.scenario.kinds import MEAN, NONE
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
 from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
@@ -207,9 +207,13 @@ def _services(source: Source) -> dict[str, Service]:
 
 
 def _wait(source: Source, name: str) -> Service | None:
-    """What a service says of a stated wait; its sections are stations."""
+    """What a service says of a stated wait; its sections are stations, or "none" without one."""
     path = ("services", name)
-    said = {k: v for k, v in _of(source, *path).items() if not isinstance(v, dict)}
+    said = {
+        key: value
+        for key, value in _of(source, *path).items()
+        if not isinstance(value, dict) and value != NONE
+    }
     try:
         return Service.model_validate(said)
     except ValidationError as error:
