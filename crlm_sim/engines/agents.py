@@ -42,6 +42,7 @@ from crlm_sim.engines.steps import (
     plan_again,
     priority_of,
     scan_again,
+    stop_waiting,
     waits_until,
 )
 
@@ -135,6 +136,7 @@ def _wait(
         ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
         called = yield ticket.turn
         now = int(env.now) - diagnosis
+        stop_waiting(patients, place, params, now)
         plan = None
         if not called and not for_scan:
             step = (EVENT if event else END, activity, service, now, now, event)

@@ -22,6 +22,7 @@ from crlm_sim.care.rules import settle
 from crlm_sim.care.waiting import look_again, look_again_minute, priority
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import next_death
+from crlm_sim.disease.growth import go_on_growing, stand_still
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import NEVER
 
@@ -162,10 +163,19 @@ def waits_until(patients, place, params, activity, now, horizon):
     ahead it was sought, so the event is to be taken as found here.
     """
     patient = patients[place]
+    if params[0].growth_while_waiting == 0.0:
+        stand_still(patient, params[0], now, horizon)
     minute, event = next_clinical_event(patient, params[0], horizon)
     minute = max(min(minute, horizon), now)
     look = max(look_again_minute(patient, params[0], activity), now)
     return min(minute, look), event, look < minute
+
+
+@compiled
+def stop_waiting(patients, place, params, now):
+    """The wait ends at minute `now`; where tumours stood still meanwhile they go on."""
+    if params[0].growth_while_waiting == 0.0:
+        go_on_growing(patients[place], now)
 
 
 @compiled
