@@ -81,7 +81,7 @@ def test_what_is_written_is_read_back():
 
 def test_a_diary_follows_weekdays_closures_and_periods():
     """2027-01-04 is a Monday; the 5th is closed for all, the theatre at the turn of the year."""
-    network = network_of(read().region)
+    network = network_of(read().region, 1)
     theatre = station(network, "liver_theatre, city").diary
     assert theatre[0] == Session(3 * 1440 + 510, 3 * 1440 + 1050, 1)
     assert theatre[1] == Session(WEEK + 1440 + 510, WEEK + 1440 + 1050, 1)
@@ -92,7 +92,7 @@ def test_a_diary_follows_weekdays_closures_and_periods():
 
 
 def test_patients_go_to_their_own_hospital_or_where_it_refers():
-    network = network_of(read().region)
+    network = network_of(read().region, 1)
     names = [plan.name for plan in network.stations]
 
     def where(service, home):
@@ -104,10 +104,19 @@ def test_patients_go_to_their_own_hospital_or_where_it_refers():
     assert (SERVICES.index("mri"), 0) not in network.where
 
 
-def test_other_patients_are_a_number_or_a_share_of_the_time():
-    network = network_of(read().region)
+def test_other_patients_queue_or_have_slots_beforehand():
+    """Half of 2 × 30 slots of 20 minutes a day, within 4.5 standard errors; others as a number."""
+    network = network_of(read().region, 1)
     assert station(network, "ct, north").others.per_day == 1.0
-    assert station(network, "ct, city").others.per_day == pytest.approx(0.5 * 2 * 50 * 60 / 20 / 7)
+    city = station(network, "ct, city")
+    assert city.others is None
+    assert {(s.end - s.start, (s.start - 480) % 20) for s in city.diary} == {(20, 0)}
+    days = len({s.start // 1440 for s in city.diary})
+    slots = 2 * 30 * days
+    free = sum(s.places for s in city.diary)
+    assert abs(free / slots - 0.5) < 4.5 * (0.25 / slots) ** 0.5
+    assert network_of(read().region, 1, replicate=1).stations != network.stations
+    assert network_of(read().region, 1).stations == network.stations
 
 
 @pytest.mark.parametrize(
@@ -125,6 +134,7 @@ def test_other_patients_are_a_number_or_a_share_of_the_time():
         (TUESDAY, 'sessions = ["Tue 17:30-08:30"]', "end after it starts"),
         (TUESDAY, 'sessions = ["Die 08:30-17:30"]', "unknown day 'Die'"),
         ('share = "50 %", ', "", "say how many other patients"),
+        ('share = "50 %", minutes = "20', 'share = "50 %", minutes = "10', "more than a slot"),
         ('"liver_theatre", "colo', '"liver_theater", "colo', "did you mean 'liver_theatre'?"),
         ("[services.ct]", '[services.ct]\nwait = "3 days"', "its wait is what the queue makes it"),
         ('engine = "agents"', 'engine = "cohort"', "must be 'agents'"),

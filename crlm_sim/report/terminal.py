@@ -111,10 +111,17 @@ def run_text(summary: dict[str, Any]) -> str:
 
 
 def region_text(summary: dict[str, Any]) -> str:
-    """The tables of a run with queues: outcomes by arm, and paired differences from the first."""
+    """The tables of a run with queues: outcomes by arm, and paired differences from the first.
+
+    What nobody asked for, such as a scanner that no policy uses, is left out.
+    """
     arms = list(summary["policies"])
     labels = [summary["labels"][name] for name in arms]
-    about = summary["outcomes"]
+    about = {
+        name: one
+        for name, one in summary["outcomes"].items()
+        if any(summary["policies"][arm][name]["estimate"] for arm in arms)
+    }
     rows = [
         [f"{one['label']}, {one['unit']}", *(_planned(summary["policies"][a][name]) for a in arms)]
         for name, one in about.items()
