@@ -6,7 +6,12 @@ from crlm_sim.care import activities as act
 from crlm_sim.care.follow_up import read_staging_scan
 from crlm_sim.care.imaging import scan
 from crlm_sim.care.operations import liver_operation, takes_liver
-from crlm_sim.care.resectability import ONE_STAGE, TWO_STAGE, plan_operation
+from crlm_sim.care.resectability import (
+    BEYOND_SURGERY,
+    ONE_STAGE,
+    UNRESECTABLE,
+    plan_operation,
+)
 from crlm_sim.care.steps import MEETING, OPERATION, go_to
 from crlm_sim.care.systemic import days
 from crlm_sim.compiled import compiled
@@ -76,6 +81,6 @@ def _changes_kind(patient, operation):
 
 
 @compiled
-def can_be_cleared(plan):
-    """Whether a plan holds an operation that clears the liver."""
-    return plan in (ONE_STAGE, TWO_STAGE)
+def is_out_of_reach(plan):
+    """Whether a plan says that no operation can clear the liver."""
+    return plan in (UNRESECTABLE, BEYOND_SURGERY)

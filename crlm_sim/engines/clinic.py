@@ -134,6 +134,13 @@ class Clinic:
         emergency = unasked or activity == EMERGENCY_COLORECTAL_RESECTION
         return Stay(self._beds[hospital], minutes, emergency)
 
+    def decline(self, ticket: Ticket, stay: Stay | None) -> None:
+        """Free at once the places and the bed of a ticket that was called in vain."""
+        now = int(self.env.now)
+        services.leave(self._desk, ticket, now, now)
+        if stay is not None:
+            stay.discharge()
+
     def leave(self, ticket: Ticket, start: int) -> None:
         """Free the places held since minute `start` of the run, after the turnaround."""
         turnaround = self._plans[ticket.stations[0].number].turnaround
