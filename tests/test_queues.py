@@ -4,13 +4,19 @@ Theory is met by stations alone, without the clinical model: each check is a 99 
 replications, so one in a hundred would fail by chance with other seeds; these are fixed.
 """
 
+from dataclasses import replace
 from datetime import date
 from math import factorial
 
 import numpy as np
 import pytest
 import simpy
-from helpers import DAY, YEAR, policy, same_bits
+from helpers import (
+    DAY,
+    YEAR,
+    policy,
+    same_bits,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +43,10 @@ MEAN_MINUTES = 1000.0
 CUSTOMERS, WARM_UP = 3000, 500
 
 
+APART = 10**9
+"""Minutes between the due dates of two classes: so many that the earlier class always wins."""
+
+
 def serve(diary, customers):
     """Start minute of each customer (class, arrival, planned, minutes, gives up at or None)."""
     env = simpy.Environment()
@@ -46,7 +56,7 @@ def serve(diary, customers):
 
     def customer(number, kind, arrival, planned, minutes, patience):
         yield env.timeout(arrival)
-        ticket = Ticket(env, (kind, arrival, number), planned, (station,))
+        ticket = Ticket(env, (kind * APART + arrival, number), planned, (station,))
         join(desk, ticket)
         if patience is not None:
             env.timeout(patience - arrival).callbacks.append(lambda _: give_up(ticket))
@@ -148,12 +158,130 @@ def test_an_operation_of_two_teams_needs_both_at_once():
     desk = Desk(env)
     liver = Station(desk, "liver", [Session(100, 300, 1), Session(500, 700, 1)])
     bowel = Station(desk, "bowel", [Session(500, 700, 1)])
-    ticket = Ticket(env, (2, 0, 1), 150, (bowel, liver))
+    ticket = Ticket(env, (0, 1), 150, (bowel, liver))
     join(desk, ticket)
     env.run(until=ticket.turn)
     assert env.now == 500
     assert liver.waiting == bowel.waiting == []
     assert [room.free for room in ticket.rooms] == [0, 0]
+
+
+def called_at(diaries, tickets, until=2000):
+    """Minute at which each ticket (due, planned, minutes, stations, wish) is called, and stations.
+
+    A wish is (minute, "leave") or a function that says whether there is a bed.
+    """
+    env = simpy.Environment()
+    desk = Desk(env)
+    stations = [Station(desk, str(n), diary) for n, diary in enumerate(diaries)]
+    found = [None] * len(tickets)
+
+    def patient(number, due, planned, minutes, where, wish):
+        admits = (lambda: wish(env.now)) if callable(wish) else None
+        ticket = Ticket(env, (due, number), planned, [stations[n] for n in where], admits)
+        join(desk, ticket)
+        if isinstance(wish, tuple):
+            env.timeout(wish[0]).callbacks.append(lambda _: give_up(ticket))
+        if (yield ticket.turn):
+            found[number] = int(env.now)
+            yield env.timeout(minutes)
+            leave(desk, ticket, found[number], int(env.now))
+
+    for number, entry in enumerate(tickets):
+        env.process(patient(number, *entry))
+    env.run(until)
+    return found, stations
+
+
+LISTS = [Session(1000, 1300, 1)]
+
+
+def test_two_teams_are_called_in_the_order_of_both_lists():
+    """Lists open at once. Whoever is due first is called first, whichever list that is."""
+    joint, single = (5, 100, 100, (0, 1), None), (3, 100, 100, (1,), None)
+    assert called_at([LISTS, LISTS], [joint, single])[0] == [1100, 1000]
+    assert called_at([LISTS, LISTS], [joint, (7, *single[1:])])[0] == [1000, 1100]
+
+
+def test_two_teams_whose_lists_do_not_open_together_are_overtaken():
+    """No place is kept idle for a joint operation, though it is due first on both lists."""
+    joint = (0, 100, 100, (0, 1), None)
+    singles = [(5, 100, 100, (0,), None), (5, 80, 80, (1,), None), (6, 120, 120, (0,), None)]
+    late = [Session(1050, 1300, 1)]
+    assert called_at([LISTS, late], [joint, *singles])[0] == [None, 1000, 1050, 1100]
+    assert called_at([LISTS, LISTS], [joint, *singles])[0] == [1000, 1100, 1100, None]
+
+
+def test_a_joint_operation_given_up_leaves_both_lists_and_both_places():
+    joint, next_one = (0, 300, 300, (0, 1), (999, "leave")), (5, 300, 300, (0,), None)
+    tickets = [joint, next_one, (6, 300, 300, (1,), None)]
+    found, stations = called_at([LISTS, LISTS], tickets)
+    assert found == [None, 1000, 1000]
+    assert [station.waiting for station in stations] == [[], []]
+
+
+def called_off(stations):
+    return [len(session.called_off) for session in stations[0].sessions]
+
+
+def test_want_of_a_bed_calls_off_what_the_session_would_have_held():
+    """Nine wait, no bed all day: of 300 minutes the first two of 120 are lost, not nine operations.
+
+    The next session counts them anew.
+    """
+    nobody = [(n, 120, 120, (0,), lambda _: False) for n in range(9)]
+    found, stations = called_at([[*LISTS, Session(1500, 1800, 1)]], nobody)
+    assert found == [None] * 9
+    assert called_off(stations) == [2, 2]
+
+
+def test_whoever_finds_no_bed_blocks_nobody():
+    """The second needs no bed of that kind, and frees no bed either."""
+    tickets = [(0, 100, 100, (0,), lambda _: False), (1, 100, 100, (0,), lambda _: True)]
+    found, stations = called_at([LISTS], tickets)
+    assert found == [None, 1000]
+    assert called_off(stations) == [1]
+
+
+def test_a_bed_that_comes_free_during_the_session_calls_nothing_off():
+    tickets = [(0, 50, 50, (0,), lambda now: now >= 1100), (1, 100, 100, (0,), lambda _: True)]
+    found, stations = called_at([LISTS], tickets)
+    assert found == [1100, 1000]
+    assert called_off(stations) == [0]
+
+
+def test_want_of_a_bed_counts_once_a_patient_in_a_session():
+    """Asked again as places come free in two sessions at once, and on a second ticket."""
+    env = simpy.Environment()
+    desk = Desk(env)
+    station = Station(desk, "theatre", [Session(0, 900, 2), Session(0, 1000, 1)])
+
+    def ask(due, number, minutes, admits):
+        ticket = Ticket(env, (due, number), minutes, (station,), admits)
+        join(desk, ticket)
+        return ticket
+
+    def other(number):
+        ticket = ask(5, number, 10, None)
+        if (yield ticket.turn):
+            start = int(env.now)
+            yield env.timeout(10 * number)
+            leave(desk, ticket, start, int(env.now))
+
+    refused = ask(9, 1, 100, lambda: False)
+    for number in (2, 3, 4):
+        env.process(other(number))
+    env.run(200)
+    give_up(refused)
+    ask(9, 1, 100, lambda: False)
+    env.run(300)
+    assert sum(len(session.called_off) for session in station.sessions) <= 2
+    assert all(list(session.called_off) in ([], [1]) for session in station.sessions)
+
+
+def test_sessions_may_be_given_in_any_order():
+    diary = [Session(2000, 2100, 1), Session(1000, 1100, 1)]
+    assert serve(diary, [(2, 0, 50, 50, None)])[0] == [1000]
 
 
 def test_a_weekly_template_leaves_out_closed_days():
@@ -282,6 +410,32 @@ def test_whoever_never_has_to_wait_is_as_without_queues():
     assert same_bits(patients[~waited], free[~waited])
 
 
+def test_the_earliest_due_date_comes_first():
+    """At a scanner, where all take as long: nobody is called while one due before them waits."""
+    network = region(others=OtherPatients(15.0, 20))
+    waits = lived(network)[2].waits
+    scans = waits[waits["service"] == CT]
+    for row in scans[scans["outcome"] == SERVED]:
+        there = (scans["ready"] <= row["left"]) & (scans["left"] > row["left"])
+        assert not (there & (scans["due"] < row["due"])).any()
+    days = (waits["due"] - waits["ready"]) / DAY
+    assert set(days) <= set(network.stations[0].due_days)
+    assert len(set(days)) > 1
+
+
+def test_a_longer_time_to_the_due_date_makes_later():
+    """Patients of the model against others at a scanner, due a week sooner or later than they."""
+
+    def mean_wait(days):
+        network = region(others=OtherPatients(18.0, 20))
+        liver, bowel, ct = network.stations
+        stations = (liver, bowel, replace(ct, due_days=days))
+        waits = lived(replace(network, stations=stations))[2].waits
+        return (waits["left"] - waits["ready"])[waits["service"] == CT].mean()
+
+    assert mean_wait((0, 0, 0, 7)) < mean_wait((0, 7, 7, 0))
+
+
 def test_a_patient_cannot_come_after_the_end():
     network = region(years=1)
     patients = cohort.blank_patients(0, 1, seed=1)
@@ -336,8 +490,8 @@ def test_beds_are_never_overfull_and_want_of_one_cancels():
         taken = diaries.beds["taken"][diaries.beds["kind"] == kind]
         assert taken.min() >= 0
         assert taken.max() == most
-    assert diaries.cancelled[0] > 0
-    assert lived(region((0, 1, 2, 3, 4)))[2].cancelled.sum() == 0
+    assert diaries.sessions["called_off"].sum() > 0
+    assert lived(region((0, 1, 2, 3, 4)))[2].sessions["called_off"].sum() == 0
 
 
 def test_other_patients_lengthen_the_list_of_a_scanner():

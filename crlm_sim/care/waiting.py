@@ -18,16 +18,16 @@ from crlm_sim.compiled import compiled
 from crlm_sim.disease.patient import NEVER
 
 EMERGENCY, URGENT, SOON, OTHERS = range(4)
-"""Classes of a waiting list; within one, who has waited longest comes first."""
+"""Classes of a waiting list, each due after its own time (`evidence/capacity.toml`)."""
 
 
 @compiled
 def priority(patient, activity):
     """The class in which a patient waits for an activity.
 
-    Emergencies come first; then a primary with symptoms, as those who come as an emergency have,
-    and the second of two stages, for which the liver was made to grow; then everybody else of the
-    model. `OTHERS` are patients with other diseases.
+    Emergencies are due at once; then a primary with symptoms, as those who come as an emergency
+    have, and the second of two stages, for which the liver was made to grow; then everybody else of
+    the model. `OTHERS` are patients with other diseases.
     """
     if activity == act.EMERGENCY_COLORECTAL_RESECTION:
         return EMERGENCY

@@ -131,12 +131,10 @@ def _wait(
     env, patients, params, settings = world.env, world.patients, world.params, world.care[0]
     _, activity, service, ready, _, _ = step
     now = ready
-    priority = priority_of(patients, place, activity)
+    due = clinic.due(stations, priority_of(patients, place, activity), ready + diagnosis)
     while True:
         until, event = waits_until(patients, place, params, activity, now, horizon)
-        ticket, stay = clinic.ask(
-            place, stations, activity, priority, ready + diagnosis, until + diagnosis
-        )
+        ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
         called = yield ticket.turn
         now = int(env.now) - diagnosis
         if not called and event != LOOK_AGAIN:
@@ -163,6 +161,7 @@ def _wait(
             stations[0].number,
             asked + diagnosis,
             ready + diagnosis,
+            due,
             now + diagnosis,
             outcome,
         )

@@ -27,7 +27,7 @@ from crlm_sim.engines.services import Desk, Station, Ticket
 from crlm_sim.evidence.capacity import figure, high_dependency_shares
 
 Stations = tuple[Station, ...]
-Wait = tuple[int, int, int, int, int, int, int, int]
+Wait = tuple[int, int, int, int, int, int, int, int, int]
 _OTHERS_FROM = 2**40
 """Numbers of other patients, above all of the model's."""
 
@@ -48,12 +48,14 @@ class Clinic:
         self._desk = Desk(env)
         self._plans = network.stations
         self._stations = [Station(self._desk, plan.name, plan.diary) for plan in network.stations]
+        self._due = [[round(d * MINUTES_PER_DAY) for d in plan.due_days] for plan in self._plans]
         self._where: dict[tuple[int, int], Stations] = {
             key: tuple(self._stations[number] for number in numbers)
             for key, numbers in network.where.items()
         }
         self._homes: list[int] = homes.tolist()
         self._numbers: list[int] = patients["patient"].tolist()
+        self._operations_done = patients["operations_done"]
         self._minutes: list[float] = params[0]["activity_minutes"].tolist()
         self._in_theatre: list[bool] = (params[0]["activity_in_theatre"] > 0.0).tolist()
         self._streams = tuple(
@@ -91,15 +93,16 @@ class Clinic:
         """The stations a patient needs for a service; none if it has room for everybody."""
         return self._where.get((service, self._homes[place]), ())
 
-    def ask(
-        self, place: int, stations: Stations, activity: int, priority: int, since: int, until: int
-    ) -> tuple[Ticket, Stay | None]:
-        """Join the lists until minute `until` of the run: a ticket, and the stay it would begin.
+    def due(self, stations: Stations, priority: int, since: int) -> int:
+        """The minute of the run at which a patient of a class, ready at minute `since`, is due."""
+        return since + self._due[stations[0].number][priority]
 
-        `since` is the minute from which the wait counts.
-        """
+    def ask(
+        self, place: int, stations: Stations, activity: int, due: int, until: int
+    ) -> tuple[Ticket, Stay | None]:
+        """Join the lists until minute `until` of the run: a ticket, and the stay it would begin."""
         stay = self._stay(place, activity, self._plans[stations[0].number].hospital)
-        key = (priority, since, self._numbers[place])
+        key = (due, self._numbers[place])
         planned = math.ceil(self._minutes[activity])
         admits = None if stay is None else stay.admit
         ticket = Ticket(self.env, key, planned, stations, admits)
@@ -127,8 +130,9 @@ class Clinic:
             return None
         seed, draw, replicate = self._streams
         number = self._numbers[place]
+        occasion = int(self._operations_done[place])
         u, _ = streams.uniform_pair_at(
-            seed, draw, number, replicate, streams.HIGH_DEPENDENCY, activity
+            seed, draw, number, replicate, streams.HIGH_DEPENDENCY, occasion
         )
         minutes = self._high_dependency_minutes if u < self._shares[activity] else 0
         emergency = unasked or activity == EMERGENCY_COLORECTAL_RESECTION
@@ -176,7 +180,7 @@ class Clinic:
     def _other(
         self, station: Station, count: int, minutes: int
     ) -> Generator[simpy.Event, object, None]:
-        key = (OTHERS, int(self.env.now), _OTHERS_FROM + count)
+        key = (self.due((station,), OTHERS, int(self.env.now)), _OTHERS_FROM + count)
         ticket = Ticket(self.env, key, minutes, (station,))
         services.join(self._desk, ticket)
         yield ticket.turn
@@ -189,7 +193,7 @@ class Clinic:
     def diaries(self) -> Diaries:
         """Everything noted up to now."""
         opened = [
-            (station.number, s.start, s.stops, s.places, s.used, s.overrun)
+            (station.number, s.start, s.stops, s.places, s.used, s.overrun, len(s.called_off))
             for station in self._stations
             for s in station.sessions
         ]
@@ -197,5 +201,4 @@ class Clinic:
             waits=np.array(self.waits, WAITS),
             sessions=np.array(opened, SESSIONS),
             beds=np.array(self._bed_changes, BED_CHANGES),
-            cancelled=np.array([station.cancelled for station in self._stations], np.int64),
         )

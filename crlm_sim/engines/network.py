@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crlm_sim.engines.diary import Session
+from crlm_sim.evidence.capacity import due_days
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class StationPlan:
     turnaround: int = 0
     """Minutes a place stays taken after a patient has left it."""
     others: OtherPatients | None = None
+    due_days: tuple[float, ...] = field(default_factory=due_days)
+    """Days after which a patient is due, by class (`care.waiting`); the earliest comes first."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ class Network:
     """Everything that can make a patient wait.
 
     `where[service, hospital]` are the stations that a patient of a hospital needs for a service,
-    several if teams of each must come together. What is not in it has room for everybody. `end` is
-    the minute at which the run stops, patients being followed no further.
+    several if teams of each must come together; the first has the beds and the due dates. What is
+    not in it has room for everybody. `end` is the minute at which the run stops, patients being
+    followed no further.
     """
 
     stations: tuple[StationPlan, ...]
@@ -75,12 +79,13 @@ WAITS = np.dtype(
         ("station", "i8"),
         ("asked", "i8"),
         ("ready", "i8"),
+        ("due", "i8"),
         ("left", "i8"),
         ("outcome", "i8"),
     ]
 )
 """One row for every wait: minutes of the run at which it was asked for, at which the patient was
-ready, and at which they were called or left the list."""
+ready and due, and at which they were called or left the list."""
 
 SESSIONS = np.dtype(
     [
@@ -90,10 +95,12 @@ SESSIONS = np.dtype(
         ("places", "i8"),
         ("used", "i8"),
         ("overrun", "i8"),
+        ("called_off", "i8"),
     ]
 )
-"""One row for every session begun: minutes of the run, and minutes of places used, in all and
-beyond the session's end."""
+"""One row for every session begun: minutes of the run; minutes of places used, in all and beyond
+the session's end, by those who have left it; operations called off for want of a bed, and not done
+later in the session."""
 
 BED_CHANGES = np.dtype([("hospital", "i8"), ("kind", "i8"), ("minute", "i8"), ("taken", "i8")])
 """One row for every change: how many beds of a kind are taken from this minute on."""
@@ -106,5 +113,3 @@ class Diaries:
     waits: np.ndarray
     sessions: np.ndarray
     beds: np.ndarray
-    cancelled: np.ndarray
-    """Operations called off on the day for want of a bed, by station."""

@@ -1,9 +1,15 @@
 """The services patients ask for: unlimited ones, and stations with sessions and a waiting list.
 
 Where a service is unlimited, the wait is the scenario's stated distribution, drawn in `care`. A
-station makes the wait itself. Whoever is ready joins its list; as soon as a place is free, the
-first by (class, since when, number) whose planned time still fits into the session is called.
+station makes the wait itself. Whoever is ready joins its list with a due date; as soon as a place
+is free, the one with the earliest due date (Jackson's rule) whose planned time still fits into the
+session is called. So urgent patients come first, and nobody waits for ever behind later ones.
 Nobody is called out of a place: what takes longer than planned ends the session late.
+
+An operation of two teams stands on the lists of both stations and is called when both have a place
+at once. No place is kept idle for it: while one team is busy, later patients of the other are
+called, so it may wait for ever where the two lists do not open together. Give such operations
+sessions that do, or a station of their own: a joint list.
 """
 
 from __future__ import annotations
@@ -11,6 +17,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left, insort
 from collections.abc import Callable, Generator, Sequence
+from heapq import merge
 
 import simpy
 from simpy.events import EventPriority
@@ -22,8 +29,8 @@ _EVERYBODY = sys.maxsize
 _LATER = EventPriority(2)
 """SimPy's priority of calling: after everything else of the same minute (0 urgent, 1 normal)."""
 
-Key = tuple[int, int, int]
-"""Class, minute since when, number: the order of a waiting list, without ties."""
+Key = tuple[int, int]
+"""Minute due, number: the order of a waiting list, without ties."""
 
 
 def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
@@ -34,7 +41,7 @@ def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
 class Ticket:
     """A place on a waiting list: `turn` happens with True when called, False when given up."""
 
-    __slots__ = ("admits", "key", "planned", "refused_in", "rooms", "stations", "turn")
+    __slots__ = ("admits", "key", "planned", "rooms", "stations", "turn")
 
     def __init__(
         self,
@@ -53,7 +60,6 @@ class Ticket:
         """Whether there is a bed, if one is needed."""
         self.turn: simpy.Event = env.event()
         self.rooms: list[Open] = []
-        self.refused_in: Open | None = None
 
     def __lt__(self, other: Ticket) -> bool:
         return self.key < other.key
@@ -62,7 +68,7 @@ class Ticket:
 class Open:
     """A session that has begun: its free places, and what has been done in it."""
 
-    __slots__ = ("free", "overrun", "places", "start", "stops", "used")
+    __slots__ = ("called_off", "free", "overrun", "places", "start", "stops", "used")
 
     def __init__(self, session: Session) -> None:
         self.start, self.stops, self.places = session
@@ -71,6 +77,14 @@ class Open:
         """Minutes of places in use, up to now, within the session and beyond."""
         self.overrun = 0
         """The same beyond its end."""
+        self.called_off: dict[int, int] = {}
+        """Planned minutes of those called off for want of a bed, by number."""
+
+    def call_off(self, number: int, planned: int, now: int) -> None:
+        """Note that somebody found no bed; only those who would in turn have filled the session."""
+        before = sum(self.called_off.values()) // self.places
+        if now + before + planned <= self.stops:
+            self.called_off.setdefault(number, planned)
 
 
 class _Call(simpy.Event):
@@ -85,7 +99,7 @@ class _Call(simpy.Event):
 
 
 class Desk:
-    """Calls patients to the stations that have something new, in the stations' order."""
+    """Calls patients to the stations that have something new, in the order of their lists."""
 
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
@@ -99,10 +113,14 @@ class Desk:
         self._awake.add(station.number)
 
     def _call(self, _: simpy.Event) -> None:
-        awake = sorted(self._awake)
+        awake = [self.stations[number] for number in sorted(self._awake)]
         self._awake.clear()
-        for number in awake:
-            self.stations[number].call()
+        able = [station for station in awake if station.is_able()]
+        lists = [list(station.waiting) for station in able]
+        for ticket in lists[0] if len(lists) == 1 else merge(*lists):
+            fresh = not ticket.turn.triggered  # on two lists it comes up twice
+            if fresh and _start(ticket) and not any(station.is_able() for station in able):
+                return
 
 
 class Station:
@@ -114,8 +132,6 @@ class Station:
         self.waiting: list[Ticket] = []
         self.sessions: list[Open] = []
         """Every session that has begun."""
-        self.cancelled = 0
-        """Operations called off on the day for want of a bed."""
         self.shortest = sys.maxsize
         """The least planned minutes of all who ever joined: with less time left nobody fits."""
         self._desk = desk
@@ -125,7 +141,7 @@ class Station:
 
     def _keep(self, diary: Sequence[Session]) -> Generator[simpy.Event, object, None]:
         env = self._desk.env
-        for session in diary:
+        for session in sorted(diary):
             if session.start > env.now:
                 yield env.timeout(session.start - env.now)
             begun = Open(session)
@@ -142,12 +158,9 @@ class Station:
                 return session
         return None
 
-    def call(self) -> None:
-        """Call everybody for whom there is a place, in the order of the list."""
-        at = 0
-        while at < len(self.waiting) and self.room_for(self.shortest) is not None:
-            if not _start(self.waiting[at]):
-                at += 1
+    def is_able(self) -> bool:
+        """Whether somebody waits and there may be a place for somebody."""
+        return bool(self.waiting) and self.room_for(self.shortest) is not None
 
 
 def join(desk: Desk, ticket: Ticket) -> None:
@@ -176,11 +189,11 @@ def _start(ticket: Ticket) -> bool:
     found = [room for room in rooms if room is not None]
     if len(found) < len(rooms):
         return False
+    _, number = ticket.key
     if ticket.admits is not None and not ticket.admits():
-        if ticket.refused_in is not found[0]:
-            ticket.refused_in = found[0]
-            ticket.stations[0].cancelled += 1
+        found[0].call_off(number, ticket.planned, int(ticket.turn.env.now))
         return False
+    found[0].called_off.pop(number, None)  # late, but in the same session
     for room in found:
         room.free -= 1
     ticket.rooms = found

@@ -23,6 +23,12 @@ def figure(heading: str, name: str) -> float:
 
 
 @cache
+def due_days() -> tuple[float, ...]:
+    """Days after which a waiting patient is due, by class (`care.waiting`)."""
+    return tuple(float(entry["value"]) for entry in capacity_figures()["due_days"].values())
+
+
+@cache
 def high_dependency_shares() -> tuple[float, ...]:
     """The share of patients who go to high dependency after each activity, by its number."""
     shares = capacity_figures()["high_dependency_share"]
