@@ -14,6 +14,9 @@ import simpy
 from helpers import (
     DAY,
     YEAR,
+    add_lesion,
+    known_parameters,
+    patient_by_hand,
     policy,
     same_bits,
 )
@@ -21,6 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crlm_sim.care import activities as act
+from crlm_sim.care.resectability import ONE_STAGE, plan_operation
+from crlm_sim.care.staging import MRI
+from crlm_sim.care.steps import OPERATION
 from crlm_sim.engines import agents, cohort, steps
 from crlm_sim.engines.beds import HIGH_DEPENDENCY, WARD
 from crlm_sim.engines.diary import Session, Weekly, always, public_holidays, sessions
@@ -442,6 +448,29 @@ def test_a_patient_cannot_come_after_the_end():
     late, home = np.array([network.end]), np.zeros(1, np.int64)
     with pytest.raises(ValueError, match="after the network's end"):
         agents.simulate_network(patients, pack(), policy(), YEAR, late, network, home)
+
+
+def test_a_new_scan_on_the_list_repeats_the_tests_that_the_plan_rests_on():
+    """A lesion that only MRI shows, and that is in the plan, is not lost by a new CT."""
+    params = known_parameters(growth_rate_per_day=1e-9)
+    patients = patient_by_hand(step=OPERATION, operation=act.MINOR_LIVER_RESECTION, scans=1)
+    patients["growth_rate"] = 1e-9
+    add_lesion(patients, 5, 20.0)
+    hidden = add_lesion(patients, 6, 15.0)
+    by_mri = params["modality_logit"][0, MRI]
+    by_mri += params["modality_per_log_mm"][0, MRI] * np.log(15.0)
+    by_ct = params["ct_logit"][0] + params["ct_per_log_mm"][0] * np.log(15.0)
+    assert by_mri > by_ct
+    patients["conspicuity"][0, hidden] = (by_mri + by_ct) / 2.0
+    patients["staging_tests"] = 1 << act.MRI_SCAN
+    rules = policy("liver_first")
+    minute = 43 * DAY
+    assert plan_operation(patients[0], params[0], rules[0], minute) == ONE_STAGE
+    assert steps.scan_again(patients, 0, params, rules, minute) == ONE_STAGE
+    assert patients["step"][0] == OPERATION
+    assert patients["diameter_mm"][0, hidden] > 0.0
+    assert patients["times_done"][0, act.MRI_SCAN] == patients["times_done"][0, act.CT_SCAN] == 1
+    assert patients["last_scan_minute"][0] == minute
 
 
 def test_looking_ahead_leaves_the_record_as_it_was():

@@ -12,6 +12,7 @@ from crlm_sim.care.resectability import (
     UNRESECTABLE,
     plan_operation,
 )
+from crlm_sim.care.staging import repeat_staging_tests
 from crlm_sim.care.steps import MEETING, OPERATION, go_to
 from crlm_sim.care.systemic import days
 from crlm_sim.compiled import compiled
@@ -53,14 +54,18 @@ def look_again_minute(patient, params, activity):
 def look_again(patient, params, policy, minute):
     """A new CT for a patient on the waiting list of the liver theatre. Returns the plan.
 
-    The booking stands if the same operation would do. Any other plan goes back to the meeting.
+    The further tests that the plan rests on are repeated as well: what only they show would else
+    seem gone. The booking stands if the same operation would do. Any other plan goes back to the
+    meeting.
     """
     operation = patient.operation
     segments = patient.planned_segments
     plan = patient.plan
+    tests = patient.staging_tests
     scan(patient, params, minute)
     patient.times_done[act.CT_SCAN] += 1
     read_staging_scan(patient, minute)
+    repeat_staging_tests(patient, params, tests, minute)
     found = plan_operation(patient, params, policy, minute)
     same = found == plan and patient.planned_segments == segments
     if not same or (found == ONE_STAGE and _changes_kind(patient, operation)):
