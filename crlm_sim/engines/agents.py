@@ -17,7 +17,8 @@ import simpy
 from crlm_sim.care.activities import WARD_STAY
 from crlm_sim.care.pathway import PRIMARY_EVENT
 from crlm_sim.care.policy import no_rules
-from crlm_sim.care.waiting import can_be_cleared
+from crlm_sim.care.waiting import is_out_of_reach
+from crlm_sim.disease.patient import ALIVE
 from crlm_sim.engines.beds import Stay
 from crlm_sim.engines.clinic import Clinic, Stations
 from crlm_sim.engines.cohort import check_blank, own_settings
@@ -37,6 +38,7 @@ from crlm_sim.engines.steps import (
     ACTIVITY_LOG,
     END,
     EVENT,
+    LOOK_AGAIN,
     first_step,
     next_step,
     plan_again,
@@ -132,19 +134,26 @@ def _wait(
     now = ready
     due = clinic.due(stations, priority_of(patients, place, activity), ready + diagnosis)
     while True:
-        until, event, for_scan = waits_until(patients, place, params, activity, now, horizon)
+        until, event = waits_until(patients, place, params, activity, now, horizon)
         ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
         called = yield ticket.turn
         now = int(env.now) - diagnosis
         stop_waiting(patients, place, params, now)
-        plan = None
-        if not called and not for_scan:
-            step = (EVENT if event else END, activity, service, now, now, event)
+        if not called and event != LOOK_AGAIN:
+            step = (END if event == ALIVE else EVENT, activity, service, now, now, event)
+            outcome = _left_by(event)
             break
         if not called:
             plan = scan_again(patients, place, params, settings, now)
         step = plan_again(patients, place, params, settings, now, horizon)
-        if plan is None or step[1] != activity:
+        if step[0] == EVENT and step[3] == now:  # a death is known to within a day
+            outcome = _left_by(step[5])
+            break
+        if called:
+            outcome = SERVED
+            break
+        if step[1] != activity:
+            outcome = FOUND_UNRESECTABLE if is_out_of_reach(plan) else PLAN_CHANGED
             break
     clinic.waits.append(
         (
@@ -156,18 +165,19 @@ def _wait(
             ready + diagnosis,
             due,
             now + diagnosis,
-            SERVED if called else _why_left(step, plan),
+            outcome,
         )
     )
-    return (step, ticket, stay) if called else (step, None, None)
+    if outcome == SERVED:
+        return step, ticket, stay
+    if called:
+        clinic.decline(ticket, stay)
+    return step, None, None
 
 
-def _why_left(step: Step, plan: int | None) -> int:
-    """How a wait ended that did not end in a place."""
-    kind, _, _, _, _, event = step
-    if plan is not None:
-        return PLAN_CHANGED if can_be_cleared(plan) else FOUND_UNRESECTABLE
-    if kind == END:
+def _left_by(event: int) -> int:
+    """How a wait ended with a clinical event, or with the end of follow-up."""
+    if event == ALIVE:
         return STILL_WAITING
     return EMERGENCY if event == PRIMARY_EVENT else DEAD
 
@@ -208,8 +218,10 @@ def simulate_network(
     """As `simulate`, where patients queue at the stations of a network; also what went on there.
 
     `homes` are the patients' hospitals, by number. Everybody is followed to the horizon or to the
-    network's end, whichever comes first.
+    network's end, whichever comes first; arrivals must be before that end.
     """
+    if arrivals.max(initial=0) >= network.end:
+        raise ValueError("a patient arrives after the network's end; end it later")
     return _simulate(
         patients, params, policy, horizon_minutes, arrivals, keep_log, rules, network, homes
     )

@@ -24,9 +24,11 @@ from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import next_death
 from crlm_sim.disease.growth import go_on_growing, stand_still
 from crlm_sim.disease.onset import begin
-from crlm_sim.disease.patient import NEVER
+from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
 
 ACTIVITY, EVENT, END = 0, 1, 2
+LOOK_AGAIN = -2
+"""What ends a wait besides clinical events: the scan is too old."""
 
 ACTIVITY_LOG = np.dtype(
     [("patient", "i8"), ("activity", "i8"), ("service", "i8"), ("start", "i8"), ("end", "i8")]
@@ -156,19 +158,24 @@ def plan_again(patients, place, params, settings, now, horizon):
 
 @compiled
 def waits_until(patients, place, params, activity, now, horizon):
-    """(minute, event, whether for a new scan) until which a patient may wait for an activity.
+    """(minute, event) until which a patient ready at minute `now` may wait for an activity.
 
-    That is the first of a clinical event, the end of follow-up (event 0) and the day on which the
-    scan that the activity rests on is too old. The minute of a death depends a little on how far
-    ahead it was sought, so the event is to be taken as found here.
+    That is the first of a clinical event, the end of follow-up (`ALIVE`) and the day on which the
+    scan that the activity rests on is too old (`LOOK_AGAIN`), at the earliest a day from now. Who
+    is called at once was planned for as alive. Looking ahead changes nothing in the record: the
+    minute of a death from tumour depends, within a day, on where the search for it begins.
     """
     patient = patients[place]
     if params[0].growth_while_waiting == 0.0:
         stand_still(patient, params[0], now, horizon)
+    safe_until = patient.safe_until
     minute, event = next_clinical_event(patient, params[0], horizon)
-    minute = max(min(minute, horizon), now)
-    look = max(look_again_minute(patient, params[0], activity), now)
-    return min(minute, look), event, look < minute
+    patient.safe_until = safe_until
+    minute = max(min(minute, horizon), now + 1)
+    look = max(look_again_minute(patient, params[0], activity), now + MINUTES_PER_DAY)
+    if look < minute:
+        return look, LOOK_AGAIN
+    return minute, event
 
 
 @compiled
