@@ -72,7 +72,9 @@ def run_command(
     loaded = _load(scenario, changes, policy)
     if loaded.region.hospitals:
         others = [_load(path, changes, policy) for path in against or []]
-        _run_region([loaded, *others], out, threads, json, quiet)
+        if patients_table:
+            _refuse("--patients-table: not for scenarios with hospitals")
+        _run_region([loaded, *others], out, threads, events, json, quiet)
         return
     if against:
         _refuse("--against: compares scenarios with hospitals, and this one has none")
@@ -461,7 +463,12 @@ def _announce_compiling(quiet: bool) -> None:
 
 
 def _run_region(
-    scenarios: list[Scenario], out: Path | None, workers: int | None, json: bool, quiet: bool
+    scenarios: list[Scenario],
+    out: Path | None,
+    workers: int | None,
+    events: bool,
+    json: bool,
+    quiet: bool,
 ) -> None:
     """Runs with queues, with progress; what is overloaded is said before."""
     from crlm_sim.experiments.region import overloaded, run_region
@@ -478,6 +485,7 @@ def _run_region(
                 scenarios,
                 out=out,
                 workers=workers,
+                events=events,
                 command=" ".join(["crlm", *sys.argv[1:]]),
                 progress=lambda done, total: show("simulating", done, total),
             )
@@ -485,6 +493,9 @@ def _run_region(
             typer.echo("interrupted; the same command goes on from what is done", err=True)
             raise typer.Exit(INTERRUPTED) from None
     _print(summary, region_text, json)
+    page = _write_page(Path(summary["run"]), quiet)
+    if page and not quiet:
+        typer.echo(f"page: {page}", err=True)
 
 
 def _write_page(folder: Path, quiet: bool) -> Path | None:

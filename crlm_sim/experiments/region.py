@@ -27,7 +27,17 @@ from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
 from crlm_sim.experiments.run import FolderError, Progress, RunFolder, scenario_hash
 from crlm_sim.experiments.simulate import packed_parameters
-from crlm_sim.outcomes.planning import Played, by_week, described, outcomes
+from crlm_sim.experiments.tables import TableWriter
+from crlm_sim.outcomes.courses import sample
+from crlm_sim.outcomes.planning import (
+    Played,
+    Window,
+    by_week,
+    described,
+    flow,
+    links,
+    outcomes,
+)
 from crlm_sim.scenario import Scenario, to_toml
 
 LEVEL = 0.95
@@ -63,13 +73,13 @@ def arms_of(scenarios: Sequence[Scenario]) -> list[Arm]:
 # One replication ----------------------------------------------------------------------------------
 
 
-def play(scenario: Scenario, policy: str, replicate: int) -> Played:
+def play(scenario: Scenario, policy: str, replicate: int, *, keep_log: bool = False) -> Played:
     """One replication of one policy with queues, under the best estimates."""
     region = scenario.region
     network = network_of(region, scenario.run.seed, 0, replicate)
     numbers, minutes, homes = diagnosed(region, scenario.run.seed, 0, replicate)
     patients = cohort.blank_records(numbers, scenario.run.seed, 0, replicate)
-    _, diaries = agents.simulate_network(
+    log, diaries = agents.simulate_network(
         patients,
         packed_parameters(scenario, 0),
         scenario.packed_policy(policy),
@@ -77,21 +87,32 @@ def play(scenario: Scenario, policy: str, replicate: int) -> Played:
         minutes,
         network,
         homes,
+        keep_log=keep_log,
         rules=scenario.packed_rules(policy),
     )
-    start = round(region.arrivals.warm_up * MINUTES_PER_DAY)
-    end = start + round(region.arrivals.period * MINUTES_PER_DAY)
-    return Played(patients, minutes, diaries, network, (start, end))
+    return Played(patients, minutes, diaries, network, _window(scenario), log)
+
+
+def _window(scenario: Scenario) -> Window:
+    """The minutes of a run in which what happens counts."""
+    arrivals = scenario.region.arrivals
+    start = round(arrivals.warm_up * MINUTES_PER_DAY)
+    return start, start + round(arrivals.period * MINUTES_PER_DAY)
 
 
 def _task(scenario: Scenario, policy: str, replicate: int) -> dict[str, Any]:
     """What one replication found, as JSON can hold it."""
-    played = play(scenario, policy, replicate)
+    played = play(scenario, policy, replicate, keep_log=replicate == 0)
     weeks = {
         service: {"wait_days": _plain(waits), "queue": _plain(queues)}
         for service, waits, queues in by_week(played)
     }
-    return {"outcomes": _plain(outcomes(played)), "weeks": weeks}
+    found = {
+        "outcomes": _plain(outcomes(played)),
+        "weeks": weeks,
+        "flow": flow(played).tolist(),
+    }
+    return found if played.log is None else found | {"sample": sample(played, played.log)}
 
 
 def _plain(values: Any) -> Any:
@@ -111,12 +132,14 @@ def run_region(
     *,
     out: Path | None = None,
     workers: int | None = None,
+    events: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Every replication of every arm, and the run folder with what they found.
 
-    As many replications as the first scenario says. Raises FolderError if the folder cannot be
+    As many replications as the first scenario says; `events` keeps the event log of the first of
+    each arm. Raises FolderError if the folder cannot be
     written; a KeyboardInterrupt leaves what is done where the same call finds it.
     """
     arms = arms_of(scenarios)
@@ -129,6 +152,8 @@ def run_region(
         summary = _summary(scenarios[0], arms, found, time.perf_counter() - started)
         summary["run"] = str(folder.path)
         _write(folder.partial, scenarios, summary, found, command)
+        if events:
+            _write_events(folder.partial, arms)
         folder.finish()
     except OSError as error:
         if isinstance(error, FolderError):
@@ -210,7 +235,12 @@ def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float)
         "reference": arms[0].name,
         "labels": {arm.name: arm.label for arm in arms},
         "outcomes": {
-            name: {"label": about[name].label, "unit": about[name].unit} for name in names
+            name: {
+                "label": about[name].label,
+                "unit": about[name].unit,
+                "better": about[name].better,
+            }
+            for name in names
         },
         "policies": {
             arm.name: {name: interval(values[name][place]) for name in names}
@@ -221,8 +251,17 @@ def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float)
             for place, arm in enumerate(arms)
             if place > 0
         },
-        "load": {arm.name: offered_load(arm.scenario, arm.policy) for arm in arms},
+        "load": {arm.name: _plain(offered_load(arm.scenario, arm.policy)) for arm in arms},
+        "flow": {arm.name: links(_flow(found, place)) for place, arm in enumerate(arms)},
+        "first_day": first.region.calendar.first_day.isoformat(),
+        "window_days": [minute / MINUTES_PER_DAY for minute in _window(first)],
     }
+
+
+def _flow(found: Found, arm: int) -> np.ndarray:
+    """The flow of one arm over all replications."""
+    counts = [one["flow"] for (place, _), one in found.items() if place == arm]
+    return np.array(counts, np.int64).sum(axis=0)
 
 
 def _values(found: Found, name: str, arms: int, number: int) -> np.ndarray:
@@ -315,3 +354,27 @@ def _write(
     (folder / "replications.json").write_text(json.dumps(each), encoding="utf-8")
     provenance = {"program": f"crlm_sim {__version__}", "command": command, "seed": summary["seed"]}
     (folder / "provenance.json").write_text(json.dumps(provenance, indent=1), encoding="utf-8")
+
+
+def _write_events(folder: Path, arms: Sequence[Arm]) -> None:
+    """The event log of the first replication of each arm, which is played again for it."""
+    from crlm_sim.outcomes.tables import Queues, event_frame
+
+    writer = TableWriter(folder / "events.parquet")
+    frames = []
+    for arm in arms:
+        played = play(arm.scenario, arm.policy, 0, keep_log=True)
+        assert played.log is not None
+        names = [plan.name for plan in played.network.stations]
+        frames.append(
+            event_frame(
+                played.log,
+                arm.name,
+                0,
+                played.patients,
+                played.arrivals,
+                queues=Queues(played.diaries.waits, names),
+            )
+        )
+    writer.add(frames, ["entity_id", "policy"])
+    writer.close()

@@ -53,6 +53,8 @@ class Played:
     diaries: Diaries
     network: Network
     window: Window
+    log: np.ndarray | None = None
+    """Every activity begun (`engines.steps.ACTIVITY_LOG`), if it was kept."""
 
     @property
     def years(self) -> float:
@@ -82,9 +84,17 @@ def of_patients() -> dict[str, Planned]:
     }
 
 
+_SHORT = {"ct": "CT", "mri": "MRI", "pet": "PET", "mdt": "meeting"}
+
+
+def service_words(service: str) -> str:
+    """A service's name for people."""
+    return _SHORT.get(service, service.replace("_", " "))
+
+
 def of_service(service: str) -> dict[str, Planned]:
     """The outcomes of one service that has sessions."""
-    what = service.replace("_", " ")
+    what = service_words(service)
     return {
         f"wait_{service}_median_days": Planned(f"wait for {what}, median", "days", -1),
         f"wait_{service}_mean_days": Planned(f"wait for {what}, mean", "days", -1),
@@ -258,6 +268,65 @@ def by_week(played: Played) -> Iterator[tuple[str, NDArray[np.float64], NDArray[
         medians = [_quantile(days[week == n], 0.5) for n in range(len(weeks))]
         queues = [mean_queue(own, one) for one in weeks]
         yield service, np.array(medians), np.array(queues)
+
+
+# Sequences ----------------------------------------------------------------------------------------
+
+DIAGNOSED = "diagnosed"
+FIRST = ("drugs first", "bowel first", "liver first", "bowel and liver at once", "not treated")
+COURSES = (
+    "liver resected",
+    "found unresectable while waiting",
+    "died while waiting",
+    "liver not resected",
+)
+LAST = ("alive at the end", "dead at the end")
+
+
+def flow(played: Played) -> NDArray[np.int64]:
+    """Patients of the window by first treatment, course and end: shape (FIRST, COURSES, LAST)."""
+    who = played.patients[counted(played)]
+    waits = played.diaries.waits
+    found = np.zeros((len(FIRST), len(COURSES), len(LAST)), np.int64)
+    resected = who["resected"] > 0
+    course = np.select(
+        [resected, *(_left(who, waits, how) for how in (FOUND_UNRESECTABLE, DEAD))],
+        [0, 1, 2],
+        len(COURSES) - 1,
+    )
+    dead = (who["death_minute"] < NEVER).astype(np.int64)
+    np.add.at(found, (_first(who), course, dead), 1)
+    return found
+
+
+def _left(who: np.ndarray, waits: np.ndarray, how: int) -> NDArray[np.bool_]:
+    """Who has left a list in this way."""
+    found: NDArray[np.bool_] = np.isin(who["patient"], waits["patient"][waits["outcome"] == how])
+    return found
+
+
+def _first(who: np.ndarray) -> NDArray[np.int64]:
+    """Place in FIRST; the bowel is noted as an operation begins and the liver as it ends."""
+    drugs, bowel = who["first_chemotherapy_minute"], who["primary_resection_minute"]
+    liver = np.minimum(who["first_liver_resection_minute"], who["local_treatment_minute"])
+    surgery = np.minimum(bowel, liver)
+    together = np.abs(bowel - liver) < MINUTES_PER_DAY
+    none = np.minimum(drugs, surgery) >= NEVER
+    found: NDArray[np.int64] = np.select(
+        [none, drugs < surgery, together, bowel < liver], [4, 0, 3, 1], 2
+    )
+    return found
+
+
+def links(counts: NDArray[np.int64]) -> list[tuple[str, str, int]]:
+    """(from, to, patients) of a `flow`, from diagnosis to the end."""
+    first, last = counts.sum(axis=2), counts.sum(axis=0)
+    steps = [(DIAGNOSED, name, first[n].sum()) for n, name in enumerate(FIRST)]
+    steps += [
+        (one, two, first[n, m]) for n, one in enumerate(FIRST) for m, two in enumerate(COURSES)
+    ]
+    steps += [(one, two, last[n, m]) for n, one in enumerate(COURSES) for m, two in enumerate(LAST)]
+    return [(one, two, int(number)) for one, two, number in steps]
 
 
 def still_waiting(played: Played) -> int:
