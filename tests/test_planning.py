@@ -1,10 +1,13 @@
 """Planners' outcomes by hand on diaries of a few rows, and runs over replications."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from crlm_sim.disease.patient import NEVER
+from crlm_sim.engines import cohort
 from crlm_sim.engines.diary import Session
 from crlm_sim.engines.network import (
     BED_CHANGES,
@@ -20,6 +23,14 @@ from crlm_sim.engines.network import (
 )
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
+from crlm_sim.experiments.verify_queues import (
+    QUEUE_CHECKS,
+    beds_hold_one_each,
+    everybody_is_accounted_for,
+    nobody_waits_twice_at_once,
+    sessions_hold_what_they_can,
+    time_runs_forwards,
+)
 from crlm_sim.outcomes.planning import Played, by_week, mean_queue, outcomes
 from crlm_sim.scenario import loads
 
@@ -51,9 +62,6 @@ def wait(patient, service, ready, left, outcome=SERVED):
 
 
 def patients(number):
-    from crlm_sim.disease.patient import NEVER
-    from crlm_sim.engines import cohort
-
     found = cohort.blank_records(np.arange(number), 1)
     for field in found.dtype.names:
         if field.endswith("_minute") and found[field].ndim == 1:
@@ -195,6 +203,32 @@ def test_a_run_is_the_same_from_where_it_stopped(here):
     assert (
         kept["load"]["small"]["liver_theatre, city"] > kept["load"]["more"]["liver_theatre, city"]
     )
+
+
+def test_queues_pass_their_checks_and_every_defect_is_told(here):
+    lived = runs.play(loads(SMALL, "small"), "colorectal_first", 0)
+    assert [check(lived)[3] for check in QUEUE_CHECKS] == [0] * len(QUEUE_CHECKS)
+    assert all(check(lived)[2] for check in QUEUE_CHECKS)
+
+    def spoilt(field, number, change, part="diaries"):
+        rows = lived.patients if part == "patients" else getattr(lived.diaries, part)
+        changed = rows.copy()
+        changed[field][number] = change(changed[field][number])
+        if part == "patients":
+            return replace(lived, patients=changed)
+        return replace(lived, diaries=replace(lived.diaries, **{part: changed}))
+
+    dead = int(np.flatnonzero(lived.patients["death_minute"] < NEVER)[0])
+    later = int(np.flatnonzero(np.diff(lived.diaries.waits["patient"]) == 0)[0]) + 1
+    for check, defect in (
+        (everybody_is_accounted_for, spoilt("end_minute", dead, lambda m: m + 1, "patients")),
+        (time_runs_forwards, spoilt("left", 3, lambda m: m - 10**6, "waits")),
+        (time_runs_forwards, spoilt("left", 3, lambda m: m + 10**8, "waits")),
+        (nobody_waits_twice_at_once, spoilt("ready", later, lambda m: 0, "waits")),
+        (sessions_hold_what_they_can, spoilt("used", 0, lambda m: 10**6, "sessions")),
+        (beds_hold_one_each, spoilt("taken", 0, lambda n: 7, "beds")),
+    ):
+        assert check(defect)[3] > 0
 
 
 def test_equal_scenarios_differ_in_nothing(here):
