@@ -17,7 +17,7 @@ STAGES = (
     "waiting for drugs",
     "on drugs",
     "waiting for theatre",
-    "waiting for radiology or radiotherapy",
+    "waiting for other services",
     "in hospital",
     "followed up",
     "supportive care",
@@ -52,23 +52,22 @@ _LASTING = {
     "best_supportive_care": SUPPORTED,
 }
 """Activities that leave a patient in a stage until something else happens."""
-WEEKS, MOST_PATIENTS = 40, 200
+WEEKS, WEEKS_BEFORE, MOST_PATIENTS = 40, 26, 350
 
 Change = tuple[int, int]
 """Minute of the run, and the stage from then on."""
 
 
 def sample(played: Played, log: np.ndarray) -> dict[str, Any]:
-    """The first patients diagnosed after the warm-up, day by day over some weeks.
+    """Patients diagnosed after the warm-up or not long before, day by day over some weeks.
 
     `patients` holds for each a flat list day, stage, day, stage, … of the days of the run on which
     the stage changes; nobody is anywhere before the first of them.
     """
     first = -(-played.window[0] // MINUTES_PER_DAY)
     last = min(first + WEEKS * DAYS_PER_WEEK, played.network.end // MINUTES_PER_DAY)
-    chosen = (played.arrivals >= first * MINUTES_PER_DAY) & (
-        played.arrivals < last * MINUTES_PER_DAY
-    )
+    since = (first - WEEKS_BEFORE * DAYS_PER_WEEK) * MINUTES_PER_DAY
+    chosen = (played.arrivals >= since) & (played.arrivals < last * MINUTES_PER_DAY)
     places = np.flatnonzero(chosen)[:MOST_PATIENTS]
     waits = played.diaries.waits
     patients = []

@@ -239,6 +239,7 @@ class Moving:
     """A sample of the first replication of each arm: the data of the picture, and a table."""
 
     weeks: int
+    weeks_before: int
     patients: int
     data: str
     columns: list[str]
@@ -254,6 +255,7 @@ def _moving(run: Run, each: list[dict[str, Any]]) -> Moving | None:
     shown = list(range(28, days + 1, 28)) or [days]
     return Moving(
         weeks=days // 7,
+        weeks_before=-((min(one[0] for one in samples[arms[0]]["patients"]) - first) // 7),
         patients=len(samples[arms[0]]["patients"]),
         data=json.dumps(
             {

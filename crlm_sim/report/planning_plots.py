@@ -91,7 +91,7 @@ def colour_step(days: float) -> int:
 
 
 def heat_map(rows: Sequence[tuple[str, Floats]], span: Span, label: str) -> str:
-    """A row a service and a column a week; white where nobody was ready."""
+    """A row a service and a column a week; a thin line where nobody was ready."""
     height = _TOP + _ROW * len(rows) + _FOOT
     step = (_WIDTH - _LEFT - _RIGHT) / max(span.weeks, 1)
     start, end = (_LEFT + step * day / 7 for day in span.window)
@@ -104,6 +104,7 @@ def heat_map(rows: Sequence[tuple[str, Floats]], span: Span, label: str) -> str:
     for number, (name, waits) in enumerate(rows):
         y = _TOP + _ROW * number
         parts.append(_text(_LEFT - 8, y + _ROW / 2 + 4.5, name, anchor="end"))
+        parts.append(f'<path d="M{_LEFT} {y + _ROW / 2:.0f}H{right}" stroke="{GREY}"/>')
         parts += _cells(waits, y + 1, step)
     parts += _edges(start, end, right, foot)
     for week, words in span.ticks():
@@ -158,13 +159,13 @@ def heat_key() -> list[tuple[str, str]]:
     ends += [f"{low} to {high}" for low, high in pairwise(EDGES)]
     ends += [f"{EDGES[-1]} days or more"]
     drawn = [(_box(colour), words) for colour, words in zip(STEPS, ends, strict=True)]
-    return [*drawn, (_box("#fff"), "nobody ready")]
+    return [*drawn, (_box("#fff", f'<path d="M1 8H21" stroke="{GREY}"/>'), "nobody ready")]
 
 
-def _box(colour: str) -> str:
+def _box(colour: str, more: str = "") -> str:
     return (
         '<svg width="22" height="16" viewBox="0 0 22 16" aria-hidden="true">'
-        f'<rect x="1" y="1" width="20" height="14" fill="{colour}" stroke="{GREY}"/></svg>'
+        f'<rect x="1" y="1" width="20" height="14" fill="{colour}" stroke="{GREY}"/>{more}</svg>'
     )
 
 
@@ -189,7 +190,7 @@ def blocks_of(weeks: int) -> int:
 def queues(lines: Sequence[Line], span: Span, label: str) -> str:
     """The queue of one service under each arm, with the warm-up shaded."""
     top, foot = 10, _PANEL_HEIGHT - 28
-    right = _PANEL_WIDTH - 12
+    right = _PANEL_WIDTH - 22
     most = max([float(np.nanmax(line.high, initial=0.0)) for line in lines], default=0.0) or 1.0
     marks = ticks(0.0, most, 4)
     step = (right - _PANEL_LEFT) / max(span.weeks, 1)

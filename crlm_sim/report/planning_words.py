@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crlm_sim.outcomes.planning import service_words
 from crlm_sim.report.numbers import Estimate, difference, level_in_words
 from crlm_sim.report.run_folder import Run
 from crlm_sim.report.topics import Described
@@ -43,7 +44,7 @@ def described(run: Run) -> list[Described]:
     found = [
         Described(
             name=name,
-            label=said["label"],
+            label=_without_year(said["label"], said["unit"]),
             unit=_UNITS.get(said["unit"], said["unit"]),
             topic=_topic(name),
             better=said.get("better", 0),
@@ -53,6 +54,11 @@ def described(run: Run) -> list[Described]:
     ]
     topics = (WAITS, TREATMENT, SURVIVAL, USE)
     return sorted(found, key=lambda one: topics.index(one.topic))
+
+
+def _without_year(label: str, unit: str) -> str:
+    """What the unit says need not be said twice."""
+    return label.removesuffix(" a year").removesuffix(",") if unit.endswith("a year") else label
 
 
 def _counts(estimate: Estimate | None) -> bool:
@@ -134,19 +140,22 @@ def _longest_waits(run: Run, outcomes: list[Described]) -> list[Described]:
             found = [run.estimate(arm, one.name) for arm in run.names]
         return max((abs(each.value) for each in found if each is not None), default=0.0)
 
-    waits = [one for one in outcomes if _is_median_wait(one)]
-    return sorted(waits, key=size, reverse=True)[:_MOST_WAITS]
+    def is_clear(one: Described) -> bool:
+        found = [run.difference(arm, one.name) for arm in run.compared]
+        return not found or any(each is not None and each.side for each in found)
+
+    waits = sorted((one for one in outcomes if _is_median_wait(one)), key=size, reverse=True)
+    return waits[:1] + [one for one in waits[1:_MOST_WAITS] if is_clear(one)]
 
 
 def _sentence(run: Run, outcome: Described) -> str:
     """An outcome's level under the first arm, and the difference of each other."""
     base = run.names[0]
     estimate = run.estimate(base, outcome.name)
-    label = outcome.label[0].upper() + outcome.label[1:].removesuffix(", a year")
+    label = outcome.label[0].upper() + outcome.label[1:]
     if estimate is None:
         return f"{label}: nobody to tell it from under {run.label(base)}."
-    unit = "days" if outcome.unit == "days" else outcome.unit
-    first = f"{label}: {level_in_words(estimate, unit)}"
+    first = f"{label}: {level_in_words(estimate, outcome.unit)}"
     if not run.compared:
         return f"{first}."
     parts = [_compared(run, arm, outcome) for arm in run.compared]
@@ -182,10 +191,16 @@ def overloaded(run: Run) -> list[str]:
     found = []
     for arm in run.names:
         names = [
-            f"{name} ({share:.0%})".replace("%", "\u00a0%")
+            f"{station_words(name)} ({100 * share:.0f}\u00a0%)"
             for name, share in run.summary["load"][arm].items()
             if share is not None and share >= 1.0
         ]
         if names:
-            found.append(f"{run.label(arm)}: {join(names)}.")
+            found.append(f"{run.label(arm)}: {'; '.join(names)}.")
     return found
+
+
+def station_words(name: str) -> str:
+    """A station's name for people."""
+    service, _, hospital = name.partition(", ")
+    return f"{service_words(service)}, {hospital}"
