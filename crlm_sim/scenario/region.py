@@ -143,6 +143,8 @@ def _read_change(value: object) -> float:
 
 
 _TEXT = WithJsonSchema({"type": "string"})
+_ANY = WithJsonSchema({})
+"""A date of TOML is no type of JSON."""
 _SESSIONS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
 Sessions = Annotated[
     tuple[Slot, ...],
@@ -154,18 +156,17 @@ Minutes = Annotated[
     int, BeforeValidator(_read_minutes), PlainSerializer(_write_minutes, when_used="json"), _TEXT
 ]
 Date = Annotated[
-    date, BeforeValidator(_read_date), PlainSerializer(_write_date, when_used="json"), _TEXT
+    date, BeforeValidator(_read_date), PlainSerializer(_write_date, when_used="json"), _ANY
 ]
 Yearly = Annotated[
     date | str,
     BeforeValidator(_read_yearly),
     PlainSerializer(_write_date, when_used="json"),
-    _TEXT,
+    _ANY,
 ]
-Share = Annotated[
-    float | None, BeforeValidator(quantities.positive_share), WithJsonSchema({"type": "number"})
-]
-Change = Annotated[float, BeforeValidator(_read_change), WithJsonSchema({"type": "number"})]
+_PART = WithJsonSchema({"type": ["number", "string"]})
+Share = Annotated[float | None, BeforeValidator(quantities.positive_share), _PART]
+Change = Annotated[float, BeforeValidator(_read_change), _PART]
 
 
 # Sections -----------------------------------------------------------------------------------------
