@@ -545,3 +545,21 @@ def test_nobody_is_lost_whatever_the_services(liver_days, ward, high_dependency,
     others = OtherPatients(per_day, 20)
     network = region(tuple(liver_days), BedPlan(ward, high_dependency), others, years=2)
     assert_conserved(network, *lived(network, seed=seed, size=40))
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(
+    liver_days=st.sets(st.integers(0, 6), min_size=1),
+    ward=st.none() | st.integers(1, 6),
+    high_dependency=st.none() | st.integers(1, 3),
+    per_day=st.floats(0.0, 3.0),
+    seed=st.integers(0, 2**31),
+)
+def test_nobody_is_lost_in_a_thousand_configurations(
+    liver_days, ward, high_dependency, per_day, seed
+):
+    network = region(
+        tuple(liver_days), BedPlan(ward, high_dependency), OtherPatients(per_day, 20), years=1
+    )
+    assert_conserved(network, *lived(network, seed=seed, size=25))
