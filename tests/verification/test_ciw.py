@@ -8,7 +8,8 @@ draws, and everybody must wait equally long to the tick.
 What makes both mean the same:
 
 - Ciw serves the lowest class first, and within it who came first. With due dates of two classes
-  further apart than a run is long, so does a station.
+  further apart than a run is long, so does a station. Where due dates are nearer, Ciw is told the
+  rule as a service discipline over one class of priority.
 - Ciw starts anybody as long as the shift lasts, and with `preemption=False` lets them finish; a
   station starts whoever's planned time fits. Where everybody's planned time is the same, a shift
   that ends earlier by it, less one tick, is the same thing. What really takes longer ends late in
@@ -51,8 +52,8 @@ TICKS = 1000
 """Ticks of both clocks in a minute."""
 WEEK = 7 * DAY
 MONDAY = date(2026, 1, 5)
-APART = 2**50
-"""Ticks between the due dates of two classes: so many that the earlier class always wins."""
+APART = 10_000 * WEEK
+"""Minutes between the due dates of two classes: so many that the earlier class always wins."""
 
 
 # A specification, said once for both --------------------------------------------------------------
@@ -122,6 +123,8 @@ class Specification:
     """Who arrives in it counts."""
     patience: Law | None = None
     """How long somebody waits for the first station before they give up."""
+    due: tuple[int, ...] = ()
+    """Minutes after which each class is due at a station; strict priority if not said."""
 
     @property
     def end(self) -> int:
@@ -174,6 +177,7 @@ def by_stations(specification: Specification, draws: Draws) -> Lives:
         for number, place in enumerate(specification.stations)
     ]
     planned = [round(place.planned * TICKS) for place in specification.stations]
+    due = specification.due or range(0, APART * len(specification.apart), APART)
     size = len(draws.kind)
     waits = np.full((size, len(stations)), np.nan)
     lost = np.zeros(size, bool)
@@ -182,7 +186,7 @@ def by_stations(specification: Specification, draws: Draws) -> Lives:
         yield env.timeout(draws.arrival[number])
         for at, station in enumerate(stations):
             joined = int(env.now)
-            key = (draws.kind[number] * APART + joined, number)
+            key = (due[draws.kind[number]] * TICKS + joined, number)
             ticket = Ticket(env, key, planned[at], (station,))
             join(desk, ticket)
             if at == 0 and draws.patience[number] is not None:
@@ -213,6 +217,15 @@ class Given(ciw.dists.Distribution):
         return self.values[ind.id_number - 1]
 
 
+def earliest_due(due: tuple[int, ...]):
+    """A service discipline of Ciw."""
+
+    def first(individuals, _):
+        return min(individuals, key=lambda i: i.arrival_date + due[int(i.customer_class)] * TICKS)
+
+    return first
+
+
 def by_ciw(specification: Specification, seed: int, draws: Draws | None = None) -> Lives:
     """Everybody through Ciw, which draws for itself unless it is given draws."""
     kinds = range(len(specification.apart))
@@ -233,12 +246,15 @@ def by_ciw(specification: Specification, seed: int, draws: Draws | None = None) 
     more = {}
     if patience is not None:
         more["reneging_time_distributions"] = {name: [patience, *later] for name in names}
+    due = specification.due
+    if due:
+        more["service_disciplines"] = [earliest_due(due)] * len(places)
     onward = [[float(to == at + 1) for to in range(len(places))] for at in range(len(places))]
     network = ciw.create_network(
         arrival_distributions={name: [first[k], *later] for k, name in enumerate(names)},
         service_distributions=dict.fromkeys(names, minutes),
         number_of_servers=[place.servers() for place in places],
-        priority_classes={name: kind for kind, name in enumerate(names)},
+        priority_classes={name: 0 if due else kind for kind, name in enumerate(names)},
         routing=dict.fromkeys(names, onward),
         **more,
     )
@@ -332,7 +348,8 @@ SPECIFICATIONS = {
         warm_up=4 * WEEK,
         window=40 * WEEK,
     ),
-    # Nobody starts with less than two hours left; who takes longer than that ends late.
+    # Nobody starts with less than two hours left; who takes longer than that ends late. The second
+    # class is due three days later, as long as waits are, so that either may come first.
     "a theatre with three lists a week": Specification(
         stations=(
             Place(
@@ -344,6 +361,7 @@ SPECIFICATIONS = {
         apart=(WEEK / 3.0, WEEK / 6.0),
         warm_up=20 * WEEK,
         window=200 * WEEK,
+        due=(DAY, 4 * DAY),
     ),
     "giving up": Specification(
         stations=(Place(Law(1000.0), places=2),),
