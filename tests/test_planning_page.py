@@ -360,3 +360,65 @@ def test_vidigi_accepts_the_events() -> None:
     frame = events()
     for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
         logging.BaseEvent(**row)
+
+
+# A run, by the command line ----------------------------------------------------------------------
+
+SMALL = """\
+title = "Small"
+[run]
+engine = "agents"
+draws = "mean"
+replications = 2
+[hospitals.city]
+population = 300_000
+[services.ct.city]
+sessions = ["Mon-Fri 08:00-18:00"]
+[services.liver_theatre.city]
+sessions = ["Tue 08:30-17:30"]
+[arrivals]
+warm_up = "8 weeks"
+period = "26 weeks"
+follow_up = "8 weeks"
+[[policy]]
+name = "colorectal_first"
+"""
+
+
+def test_a_run_writes_its_page_and_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas
+    from typer.testing import CliRunner
+
+    from crlm_sim.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(SMALL, "utf-8")
+    Path("more.toml").write_text('base = "small.toml"\ntitle = "More"\n', "utf-8")
+    options = ["--against", "more.toml", "--events", "--quiet", "--threads", "1", "--out", "run"]
+    done = CliRunner().invoke(app, ["run", "small.toml", *options])
+    assert done.exit_code == 0, done.output
+    page = Path("run/report.html")
+    before = page.read_text("utf-8")
+    page.unlink()
+    assert CliRunner().invoke(app, ["report", "run", "--quiet"]).exit_code == 0
+    assert page.read_text("utf-8") == before
+
+    kept = json.loads(Path("run/summary.json").read_text("utf-8"))
+    each = json.loads(Path("run/replications.json").read_text("utf-8"))
+    years = 26 * 7 / 365.25
+    for one in each:
+        diagnosed = one["outcomes"]["diagnosed_a_year"] * years
+        assert np.sum(one["flow"]) == pytest.approx(diagnosed)
+        assert ("sample" in one) == (one["replication"] == 0)
+    for arm in ("small", "more"):
+        total = sum(np.sum(one["flow"]) for one in each if one["arm"] == arm)
+        assert sum(n for source, _, n in kept["flow"][arm] if source == "diagnosed") == total
+
+    frame = pandas.read_parquet("run/events.parquet")
+    assert set(frame["policy"]) == {"small", "more"}
+    ct = frame[(frame["station"] == "ct, city") & (frame["policy"] == "small")]
+    by_kind = ct.groupby("event_type")["time"].agg(["size", "mean"])
+    assert by_kind.loc["queue", "size"] >= by_kind.loc["resource_use", "size"] > 0
+    assert by_kind.loc["queue", "mean"] < by_kind.loc["resource_use", "mean"]
+    used = ct[ct["event_type"] == "resource_use"]
+    assert (used["resource_id"] == 1).all()

@@ -75,6 +75,7 @@ def _context(run: Run, each: list[dict[str, Any]]) -> dict[str, Any]:
         "heat_maps": [_heat(run, place, weeks, span) for place in range(len(run.names))],
         "queue_key": [(plots.line_key(n), run.label(arm)) for n, arm in enumerate(run.names)],
         "queues": [_queue(run, service, weeks[service], span) for service in services],
+        "queue_tables": [_queue_table(run, place, weeks, span) for place in range(len(run.names))],
         "weeks_a_point": plots.blocks_of(span.weeks),
         "load": _load(run),
         "flows": flow.flows(run),
@@ -122,29 +123,49 @@ def _span(run: Run, weeks: dict[str, Weeks]) -> plots.Span:
 
 
 @dataclass(frozen=True)
-class Heat:
-    """The waits of one arm by week: the picture, and the same in a table of longer spells."""
+class Spells:
+    """A number for each service, of one arm, over spells of so many weeks."""
 
     label: str
-    picture: str
     columns: list[str]
     rows: list[tuple[str, list[str]]]
 
 
+@dataclass(frozen=True)
+class Heat:
+    """The waits of one arm by week: the picture, and the same in a table."""
+
+    label: str
+    picture: str
+    spells: Spells
+
+
+Row = tuple[str, np.ndarray]
+"""A service's name, and its number in each week."""
+
+
 def _heat(run: Run, place: int, weeks: dict[str, Weeks], span: plots.Span) -> Heat:
     label = run.label(run.names[place])
-    means = [(service_words(name), _mean(one.waits[place])) for name, one in weeks.items()]
+    rows = [(service_words(name), _mean(one.waits[place])) for name, one in weeks.items()]
+    said = f"Median wait by week under {label}; numbers in the table below"
+    return Heat(label, plots.heat_map(rows, span, said), _spells(label, rows, span))
+
+
+def _queue_table(run: Run, place: int, weeks: dict[str, Weeks], span: plots.Span) -> Spells:
+    rows = [(service_words(name), _mean(one.queues[place])) for name, one in weeks.items()]
+    return _spells(run.label(run.names[place]), rows, span)
+
+
+def _spells(label: str, rows: list[Row], span: plots.Span) -> Spells:
+    """The mean of each row over spells long enough that a table holds them."""
     size = next((n for n in _BLOCKS if span.weeks <= n * _MOST_COLUMNS), _BLOCKS[-1])
     starts = list(range(0, span.weeks, size))
-    return Heat(
+    return Spells(
         label=label,
-        picture=plots.heat_map(
-            means, span, f"Median wait by week under {label}; numbers in the table below"
-        ),
         columns=[_weeks_in_words(first, min(first + size, span.weeks)) for first in starts],
         rows=[
-            (name, [_days(_mean(waits[first : first + size])) for first in starts])
-            for name, waits in means
+            (name, [_number(_mean(values[first : first + size])) for first in starts])
+            for name, values in rows
         ],
     )
 
@@ -153,7 +174,7 @@ def _weeks_in_words(first: int, end: int) -> str:
     return f"{first + 1}" if end == first + 1 else f"{first + 1}–{end}"
 
 
-def _days(value: np.ndarray) -> str:
+def _number(value: np.ndarray) -> str:
     number = float(value)
     if not math.isfinite(number):
         return "–"

@@ -158,8 +158,18 @@ def _sentence(run: Run, outcome: Described) -> str:
     first = f"{label}: {level_in_words(estimate, outcome.unit)}"
     if not run.compared:
         return f"{first}."
-    parts = [_compared(run, arm, outcome) for arm in run.compared]
+    same = [run.label(arm) for arm in run.compared if _is_same(run.difference(arm, outcome.name))]
+    parts = [
+        _compared(run, arm, outcome)
+        for arm in run.compared
+        if not _is_same(run.difference(arm, outcome.name))
+    ]
+    parts += [f"the same under {join(same)}"] if same else []
     return f"{first} under {run.label(base)}; {'; '.join(parts)}."
+
+
+def _is_same(estimate: Estimate | None) -> bool:
+    return estimate is not None and estimate.value == 0 and not estimate.side
 
 
 def _compared(run: Run, arm: str, outcome: Described) -> str:
@@ -167,13 +177,11 @@ def _compared(run: Run, arm: str, outcome: Described) -> str:
     estimate = run.difference(arm, outcome.name)
     if estimate is None:
         return f"not to be told under {label}"
-    if estimate.value == 0 and not estimate.side:
-        return f"the same under {label}"
     text = difference(estimate, outcome.unit)
     value, _, interval = text.partition(" (")
-    more = f" ({interval}" if interval else ""
     if estimate.has_interval and not estimate.side:
-        return f"no clear difference under {label} ({text.replace(' (', '; ')}"
+        return f"no clear difference under {label} ({value}; {interval}"
+    more = f" ({interval}" if interval else ""
     return f"{value.lstrip('+−')} {_way(outcome, estimate)} under {label}{more}"
 
 
