@@ -53,6 +53,10 @@ def run_command(
     draws: Annotated[str | None, typer.Option(help="posterior, mean or a number.")] = None,
     policy: Policies = None,
     settings: Settings = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="SCENARIO", help="Another scenario over the same arrivals."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run, not yet there.")] = None,
     patients_table: Annotated[bool, typer.Option(help="Write patients.parquet.")] = False,
     events: Annotated[bool, typer.Option(help="Write events.parquet (vidigi's columns).")] = False,
@@ -64,7 +68,16 @@ def run_command(
     changes = [f"run.{key}={value}" for key, value in options.items() if value is not None]
     if threads is not None and threads < 1:
         _refuse(f"--threads: expected a whole number of 1 or more, got {threads}")
-    loaded = _load(scenario, changes + list(settings or []), policy)
+    changes += settings or []
+    loaded = _load(scenario, changes, policy)
+    if loaded.region.hospitals:
+        others = [_load(path, changes, policy) for path in against or []]
+        if patients_table:
+            _refuse("--patients-table: not for scenarios with hospitals")
+        _run_region([loaded, *others], out, threads, events, json, quiet)
+        return
+    if against:
+        _refuse("--against: compares scenarios with hospitals, and this one has none")
     done = _simulate(
         loaded,
         quiet=quiet,
@@ -447,6 +460,42 @@ def _announce_compiling(quiet: bool) -> None:
 
     if not quiet and not is_compiled():
         typer.echo("compiling the model, once after installation (under a minute) …", err=True)
+
+
+def _run_region(
+    scenarios: list[Scenario],
+    out: Path | None,
+    workers: int | None,
+    events: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Runs with queues, with progress; what is overloaded is said before."""
+    from crlm_sim.experiments.region import overloaded, run_region
+    from crlm_sim.report.terminal import region_text
+
+    for scenario in scenarios:
+        if not scenario.region.hospitals:
+            _refuse(f"{scenario.name} has no hospitals: both scenarios of a comparison need them")
+        for warning in [] if quiet else overloaded(scenario):
+            typer.echo(warning, err=True)
+    with _stages(quiet) as show:
+        try:
+            summary = run_region(
+                scenarios,
+                out=out,
+                workers=workers,
+                events=events,
+                command=" ".join(["crlm", *sys.argv[1:]]),
+                progress=lambda done, total: show("simulating", done, total),
+            )
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command goes on from what is done", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    _print(summary, region_text, json)
+    page = _write_page(Path(summary["run"]), quiet)
+    if page and not quiet:
+        typer.echo(f"page: {page}", err=True)
 
 
 def _write_page(folder: Path, quiet: bool) -> Path | None:

@@ -78,6 +78,8 @@ PURPOSES = (
     "after_ablation",
     "arterial",
     "elsewhere",
+    "other_patients",
+    "high_dependency",
 )
 """Every random decision has a name. New names go to the end: the place is the counter word."""
 
@@ -89,6 +91,7 @@ PRIMARY_COMPLICATION, CONSPICUITY, SCAN, WAIT, DURATION, STAY = range(24, 30)
 COMPLICATION, POSTOPERATIVE_DEATH, MARGIN, ABLATION, INTRAOPERATIVE = range(30, 35)
 TOXICITY, NEXT_LINE, ADJUVANT, NEXT_OPERATION, ARRIVAL = range(35, 40)
 IMMUNITY, APPROACH, PELVIC, AFTER_ABLATION, ARTERIAL, ELSEWHERE = range(40, 46)
+OTHER_PATIENTS, HIGH_DEPENDENCY = range(46, 48)
 
 
 @compiled

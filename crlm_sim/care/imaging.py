@@ -38,8 +38,10 @@ def scan(patient, params, minute):
     Detection is logistic in log diameter over lesions, and fixed for a lesion: its conspicuity (a
     logistic variate) does not change from scan to scan, so a lesion once missed is shown only when
     it has grown, and is not taken for a new one because a second scan was luckier. Sets
-    `new_lesion` when a clone is seen for the first time, and marks it as known.
+    `new_lesion` when a clone is seen for the first time, and marks it as known. Further tests of an
+    earlier staging no longer count.
     """
+    patient.staging_tests = 0
     grow(patient, params, minute)
     patient.new_lesion = 0
     patient.new_liver_lesion = 0

@@ -242,7 +242,6 @@ def complete(patient, params, policy, activity, start, end):
     elif activity == act.CT_SCAN:
         scan(patient, params, end)
         if patient.step == STAGING:
-            patient.staging_tests = 0
             _note_growth_of_remnant(patient, params, end)
             read_staging_scan(patient, end)
         else:

@@ -48,9 +48,7 @@ def do_staging_test(patient, params, policy, test, minute):
     plan = plan_operation(patient, params, policy, minute)
     segments = patient.planned_segments
     treated = _lesions_treated(patient)
-    modality = MRI if test == act.MRI_SCAN else PET_CT if test == act.PET_CT_SCAN else PET_MR
-    look_closer(patient, params, modality, minute)
-    patient.staging_tests |= 1 << test
+    _look_with(patient, params, test, minute)
     changed = plan_operation(patient, params, policy, minute) != plan
     changed = changed or patient.planned_segments != segments
     changed = changed or _lesions_treated(patient) != treated
@@ -61,6 +59,22 @@ def do_staging_test(patient, params, policy, test, minute):
     else:
         patient.pet_done |= could_be_treated
         patient.plan_changed_by_pet |= changed and could_be_treated
+
+
+@compiled
+def _look_with(patient, params, test, minute):
+    modality = MRI if test == act.MRI_SCAN else PET_CT if test == act.PET_CT_SCAN else PET_MR
+    look_closer(patient, params, modality, minute)
+    patient.staging_tests |= 1 << test
+
+
+@compiled
+def repeat_staging_tests(patient, params, tests, minute):
+    """Those of an earlier staging, a set of bits, done again after a new CT."""
+    for test in (act.MRI_SCAN, act.PET_CT_SCAN, act.PET_MR_SCAN):
+        if (tests >> test) & 1:
+            _look_with(patient, params, test, minute)
+            patient.times_done[test] += 1
 
 
 @compiled

@@ -1,61 +1,188 @@
 """The agents engine: one SimPy process per patient, who asks services for a place.
 
 The readable twin of the cohort engine: the same compiled functions decide and act, here the clock
-and the services come between. With unlimited services the records and logs are bit-identical.
+and the services come between. With unlimited services the records and logs are bit-identical; with
+a `Network` patients queue for the places of its stations, and their tumours grow meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import simpy
 
+from crlm_sim.care.activities import WARD_STAY
+from crlm_sim.care.pathway import PRIMARY_EVENT
 from crlm_sim.care.policy import no_rules
+from crlm_sim.care.waiting import is_out_of_reach
+from crlm_sim.disease.patient import ALIVE
+from crlm_sim.engines.beds import Stay
+from crlm_sim.engines.clinic import Clinic, Stations
 from crlm_sim.engines.cohort import check_blank, own_settings
-from crlm_sim.engines.services import unlimited
-from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, first_step, next_step
+from crlm_sim.engines.network import (
+    DEAD,
+    EMERGENCY,
+    FOUND_UNRESECTABLE,
+    PLAN_CHANGED,
+    SERVED,
+    STILL_WAITING,
+    Diaries,
+    Network,
+)
+from crlm_sim.engines.services import Ticket, unlimited
+from crlm_sim.engines.steps import (
+    ACTIVITY,
+    ACTIVITY_LOG,
+    END,
+    EVENT,
+    LOOK_AGAIN,
+    first_step,
+    next_step,
+    plan_again,
+    priority_of,
+    scan_again,
+    stop_waiting,
+    waits_until,
+)
 
 Row = tuple[int, int, int, int, int]
 Care = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Everybody's own settings, the same as numbers, the policy's numbers, its rules."""
+Step = tuple[int, int, int, int, int, int]
+"""As `steps.plan` gives it: kind, activity, service, start, end, event."""
+Events = Generator[simpy.Event, object, None]
 
 
-def _course(
-    env: simpy.Environment,
-    services: list[simpy.Resource],
-    patients: np.ndarray,
-    place: int,
-    params: np.ndarray,
-    care: Care,
-    horizon: int,
-    log: list[Row] | None,
-) -> Generator[simpy.Event, object, None]:
+@dataclass
+class _World:
+    """What all patients of a run share; `clinic` is None if nobody has to queue."""
+
+    env: simpy.Environment
+    services: list[simpy.Resource]
+    clinic: Clinic | None
+    patients: np.ndarray
+    params: np.ndarray
+    care: Care
+    log: list[Row] | None
+
+
+def _course(world: _World, place: int, horizon: int) -> Events:
     """One patient's way through the clinic; `env.now` at the start is their diagnosis."""
+    env, clinic, patients, params = world.env, world.clinic, world.patients, world.params
     diagnosis = int(env.now)
     number = int(patients["patient"][place])
-    kind, activity, service, start, end, event = first_step(
-        patients, place, params, care[0], horizon
-    )
+    step = first_step(patients, place, params, world.care[0], horizon)
     now, going = 0, True
+    stay: Stay | None = None
     while going:
+        kind, activity, service, start, end, event = step
+        asked = now
         if start > now:
             yield env.timeout(start - now)
         if kind == ACTIVITY:
-            with services[service].request() as place_in_service:
-                yield place_in_service
+            stations = clinic.stations(place, service) if clinic is not None else ()
+            if clinic is not None and stations:
+                wait = _wait(world, clinic, place, horizon, diagnosis, stations, asked, step)
+                step, ticket, admitted = yield from wait
+                now = int(env.now) - diagnosis
+                if ticket is None:
+                    continue
+                kind, activity, service, start, end, event = step
+                if admitted is not None:
+                    stay = admitted
+                    stay.begin(end - start)
                 yield env.timeout(end - start)
-            if log is not None:
-                log.append((number, activity, service, start, end))
+                clinic.leave(ticket, start + diagnosis)
+            else:
+                if clinic is not None and activity != WARD_STAY:
+                    stay = clinic.admit_unasked(place, activity, end - start) or stay
+                with world.services[service].request() as place_in_service:
+                    yield place_in_service
+                    yield env.timeout(end - start)
+            if world.log is not None:
+                world.log.append((number, activity, service, start, end))
         now = int(env.now) - diagnosis
-        going, kind, activity, service, start, end, event = next_step(
-            patients, place, params, *care, kind, activity, start, now, event, horizon
+        going, *planned = next_step(
+            patients, place, params, *world.care, kind, activity, start, now, event, horizon
         )
+        step = tuple(planned)
+        if stay is not None and not (going and step[1] == WARD_STAY):
+            stay.discharge()
+            stay = None
 
 
-def _arrive(
-    env: simpy.Environment, minute: int, course: Generator[simpy.Event, object, None]
-) -> Generator[simpy.Event, object, None]:
+def _wait(
+    world: _World,
+    clinic: Clinic,
+    place: int,
+    horizon: int,
+    diagnosis: int,
+    stations: Stations,
+    asked: int,
+    step: Step,
+) -> Generator[simpy.Event, object, tuple[Step, Ticket | None, Stay | None]]:
+    """Wait for a place at stations; what happens then, and the place and bed if called.
+
+    A patient who dies, comes as an emergency or is found to need another plan leaves the list. One
+    whose new scan changes nothing keeps the place on it.
+    """
+    env, patients, params, settings = world.env, world.patients, world.params, world.care[0]
+    _, activity, service, ready, _, _ = step
+    now = ready
+    due = clinic.due(stations, priority_of(patients, place, activity), ready + diagnosis)
+    while True:
+        until, event = waits_until(patients, place, params, activity, now, horizon)
+        ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
+        called = yield ticket.turn
+        now = int(env.now) - diagnosis
+        stop_waiting(patients, place, params, now)
+        if not called and event != LOOK_AGAIN:
+            step = (END if event == ALIVE else EVENT, activity, service, now, now, event)
+            outcome = _left_by(event)
+            break
+        if not called:
+            plan = scan_again(patients, place, params, settings, now)
+        step = plan_again(patients, place, params, settings, now, horizon)
+        if step[0] == EVENT and step[3] == now:  # a death is known to within a day
+            outcome = _left_by(step[5])
+            break
+        if called:
+            outcome = SERVED
+            break
+        if step[1] != activity:
+            outcome = FOUND_UNRESECTABLE if is_out_of_reach(plan) else PLAN_CHANGED
+            break
+    clinic.waits.append(
+        (
+            int(patients["patient"][place]),
+            activity,
+            service,
+            stations[0].number,
+            asked + diagnosis,
+            ready + diagnosis,
+            due,
+            now + diagnosis,
+            outcome,
+        )
+    )
+    if outcome == SERVED:
+        return step, ticket, stay
+    if called:
+        clinic.decline(ticket, stay)
+    return step, None, None
+
+
+def _left_by(event: int) -> int:
+    """How a wait ended with a clinical event, or with the end of follow-up."""
+    if event == ALIVE:
+        return STILL_WAITING
+    return EMERGENCY if event == PRIMARY_EVENT else DEAD
+
+
+def _arrive(env: simpy.Environment, minute: int, course: Events) -> Events:
     yield env.timeout(minute)
     yield from course
 
@@ -74,17 +201,66 @@ def simulate(
     `arrivals` are minutes of diagnosis (int64, default all 0); records and log stay in minutes
     from each patient's own diagnosis.
     """
+    return _simulate(patients, params, policy, horizon_minutes, arrivals, keep_log, rules)[0]
+
+
+def simulate_network(
+    patients: np.ndarray,
+    params: np.ndarray,
+    policy: np.ndarray,
+    horizon_minutes: int,
+    arrivals: np.ndarray,
+    network: Network,
+    homes: np.ndarray,
+    keep_log: bool = False,
+    rules: np.ndarray | None = None,
+) -> tuple[np.ndarray | None, Diaries]:
+    """As `simulate`, where patients queue at the stations of a network; also what went on there.
+
+    `homes` are the patients' hospitals, by number. Everybody is followed to the horizon or to the
+    network's end, whichever comes first; arrivals must be before that end.
+    """
+    if arrivals.max(initial=0) >= network.end:
+        raise ValueError("a patient arrives after the network's end; end it later")
+    return _simulate(
+        patients, params, policy, horizon_minutes, arrivals, keep_log, rules, network, homes
+    )
+
+
+def _simulate(
+    patients: np.ndarray,
+    params: np.ndarray,
+    policy: np.ndarray,
+    horizon: int,
+    arrivals: np.ndarray | None,
+    keep_log: bool,
+    rules: np.ndarray | None,
+    network: Network | None = None,
+    homes: np.ndarray | None = None,
+) -> tuple[np.ndarray | None, Any]:
     check_blank(patients)
     env = simpy.Environment()
-    services = unlimited(env)
-    log: list[Row] | None = [] if keep_log else None
+    clinic = None
+    if network is not None and homes is not None:
+        clinic = Clinic(env, network, patients, params, homes)
+    world = _World(
+        env=env,
+        services=unlimited(env),
+        clinic=clinic,
+        patients=patients,
+        params=params,
+        care=(*own_settings(policy, len(patients)), no_rules() if rules is None else rules),
+        log=[] if keep_log else None,
+    )
     minutes = np.zeros(len(patients), np.int64) if arrivals is None else arrivals
-    care = (*own_settings(policy, len(patients)), no_rules() if rules is None else rules)
     for place, minute in enumerate(minutes.tolist()):
-        course = _course(env, services, patients, place, params, care, horizon_minutes, log)
+        last = horizon if network is None else min(horizon, network.end - minute)
+        course = _course(world, place, last)
         env.process(_arrive(env, minute, course) if minute else course)
-    env.run()
-    if log is None:
-        return None
-    rows = np.array(log, dtype=ACTIVITY_LOG)
-    return rows[np.argsort(rows["patient"], kind="stable")]
+    # A network's sessions go on for ever; one minute more lets what ends at its end be noted.
+    env.run(None if network is None else network.end + 1)
+    diaries = None if clinic is None else clinic.diaries()
+    if world.log is None:
+        return None, diaries
+    rows = np.array(world.log, dtype=ACTIVITY_LOG)
+    return rows[np.argsort(rows["patient"], kind="stable")], diaries

@@ -1,20 +1,211 @@
-"""The services patients ask for. In this version each has a place for everybody.
+"""The services patients ask for: unlimited ones, and stations with sessions and a waiting list.
 
-Waiting is then the scenario's stated distribution, drawn in `care`; where a later scenario models
-capacity, the wait is what the queue makes it.
+Where a service is unlimited, the wait is the scenario's stated distribution, drawn in `care`. A
+station makes the wait itself. Whoever is ready joins its list with a due date; as soon as a place
+is free, the one with the earliest due date (Jackson's rule) whose planned time still fits into the
+session is called. So urgent patients come first, and nobody waits for ever behind later ones.
+Nobody is called out of a place: what takes longer than planned ends the session late.
+
+An operation of two teams stands on the lists of both stations and is called when both have a place
+at once. No place is kept idle for it: while one team is busy, later patients of the other are
+called, so it may wait for ever where the two lists do not open together. Give such operations
+sessions that do, or a station of their own: a joint list.
 """
 
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, insort
+from collections.abc import Callable, Generator, Sequence
+from heapq import merge
 
 import simpy
+from simpy.events import EventPriority
 
+from crlm_sim.engines.diary import Session
 from crlm_sim.evidence import SERVICES
 
 _EVERYBODY = sys.maxsize
+_LATER = EventPriority(2)
+"""SimPy's priority of calling: after everything else of the same minute (0 urgent, 1 normal)."""
+
+Key = tuple[int, int]
+"""Minute due, number: the order of a waiting list, without ties."""
 
 
 def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
     """One resource per service, in the order of `evidence`, none of which ever makes wait."""
     return [simpy.Resource(env, capacity=_EVERYBODY) for _ in SERVICES]
+
+
+class Ticket:
+    """A place on a waiting list: `turn` happens with True when called, False when given up."""
+
+    __slots__ = ("admits", "key", "planned", "rooms", "stations", "turn")
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        key: Key,
+        planned: int,
+        stations: Sequence[Station],
+        admits: Callable[[], bool] | None = None,
+    ) -> None:
+        self.key = key
+        self.planned = planned
+        """Minutes the diary reckons with."""
+        self.stations = stations
+        """Those whose places it needs, all at once."""
+        self.admits = admits
+        """Whether there is a bed, if one is needed."""
+        self.turn: simpy.Event = env.event()
+        self.rooms: list[Open] = []
+
+    def __lt__(self, other: Ticket) -> bool:
+        return self.key < other.key
+
+
+class Open:
+    """A session that has begun: its free places, and what has been done in it."""
+
+    __slots__ = ("called_off", "free", "overrun", "places", "start", "stops", "used")
+
+    def __init__(self, session: Session) -> None:
+        self.start, self.stops, self.places = session
+        self.free = self.places
+        self.used = 0
+        """Minutes of places in use, up to now, within the session and beyond."""
+        self.overrun = 0
+        """The same beyond its end."""
+        self.called_off: dict[int, int] = {}
+        """Planned minutes of those called off for want of a bed, by number."""
+
+    def call_off(self, number: int, planned: int, now: int) -> None:
+        """Note that somebody found no bed; only those who would in turn have filled the session."""
+        before = sum(self.called_off.values()) // self.places
+        if now + before + planned <= self.stops:
+            self.called_off.setdefault(number, planned)
+
+
+class _Call(simpy.Event):
+    """Calls a function once everything else of this minute has happened."""
+
+    def __init__(self, env: simpy.Environment, function: Callable[[simpy.Event], None]) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        self.callbacks = [function]
+        env.schedule(self, priority=_LATER)
+
+
+class Desk:
+    """Calls patients to the stations that have something new, in the order of their lists."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self.stations: list[Station] = []
+        self._awake: set[int] = set()
+
+    def wake(self, station: Station) -> None:
+        """Look at a station's list at the end of this minute."""
+        if not self._awake:
+            _Call(self.env, self._call)
+        self._awake.add(station.number)
+
+    def _call(self, _: simpy.Event) -> None:
+        awake = [self.stations[number] for number in sorted(self._awake)]
+        self._awake.clear()
+        able = [station for station in awake if station.is_able()]
+        lists = [list(station.waiting) for station in able]
+        for ticket in lists[0] if len(lists) == 1 else merge(*lists):
+            fresh = not ticket.turn.triggered  # on two lists it comes up twice
+            if fresh and _start(ticket) and not any(station.is_able() for station in able):
+                return
+
+
+class Station:
+    """One service at one place: its diary and its waiting list."""
+
+    def __init__(self, desk: Desk, name: str, diary: Sequence[Session]) -> None:
+        self.name = name
+        self.number = len(desk.stations)
+        self.waiting: list[Ticket] = []
+        self.sessions: list[Open] = []
+        """Every session that has begun."""
+        self.shortest = sys.maxsize
+        """The least planned minutes of all who ever joined: with less time left nobody fits."""
+        self._desk = desk
+        self._open: list[Open] = []
+        desk.stations.append(self)
+        desk.env.process(self._keep(diary))
+
+    def _keep(self, diary: Sequence[Session]) -> Generator[simpy.Event, object, None]:
+        env = self._desk.env
+        for session in sorted(diary):
+            if session.start > env.now:
+                yield env.timeout(session.start - env.now)
+            begun = Open(session)
+            self.sessions.append(begun)
+            self._open = [other for other in self._open if other.stops > env.now]
+            insort(self._open, begun, key=lambda one: one.stops)
+            self._desk.wake(self)
+
+    def room_for(self, planned: int) -> Open | None:
+        """The session, closing first, with a free place and enough time left."""
+        latest_end = self._desk.env.now + planned
+        for session in self._open:
+            if session.free and latest_end <= session.stops:
+                return session
+        return None
+
+    def is_able(self) -> bool:
+        """Whether somebody waits and there may be a place for somebody."""
+        return bool(self.waiting) and self.room_for(self.shortest) is not None
+
+
+def join(desk: Desk, ticket: Ticket) -> None:
+    """Put a ticket on the lists of its stations."""
+    for station in ticket.stations:
+        insort(station.waiting, ticket)
+        station.shortest = min(station.shortest, ticket.planned)
+        desk.wake(station)
+
+
+def give_up(ticket: Ticket) -> None:
+    """Take a ticket that has not been called off the lists; its `turn` happens with False."""
+    if not ticket.turn.triggered:
+        _take_off(ticket)
+        ticket.turn.succeed(False)
+
+
+def _take_off(ticket: Ticket) -> None:
+    for station in ticket.stations:
+        del station.waiting[bisect_left(station.waiting, ticket)]
+
+
+def _start(ticket: Ticket) -> bool:
+    """Call a ticket if each of its stations has a place, and there is a bed if one is needed."""
+    rooms = [station.room_for(ticket.planned) for station in ticket.stations]
+    found = [room for room in rooms if room is not None]
+    if len(found) < len(rooms):
+        return False
+    _, number = ticket.key
+    if ticket.admits is not None and not ticket.admits():
+        found[0].call_off(number, ticket.planned, int(ticket.turn.env.now))
+        return False
+    found[0].called_off.pop(number, None)  # late, but in the same session
+    for room in found:
+        room.free -= 1
+    ticket.rooms = found
+    _take_off(ticket)
+    ticket.turn.succeed(True)
+    return True
+
+
+def leave(desk: Desk, ticket: Ticket, start: int, end: int) -> None:
+    """Free the places a called ticket has held from minute `start` to now, `end`."""
+    for station, room in zip(ticket.stations, ticket.rooms, strict=True):
+        room.free += 1
+        room.used += end - start
+        room.overrun += max(end - room.stops, 0)
+        desk.wake(station)

@@ -19,12 +19,16 @@ from crlm_sim.care.pathway import (
     next_clinical_event,
 )
 from crlm_sim.care.rules import settle
+from crlm_sim.care.waiting import look_again, look_again_minute, priority
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import next_death
+from crlm_sim.disease.growth import go_on_growing, stand_still
 from crlm_sim.disease.onset import begin
-from crlm_sim.disease.patient import NEVER
+from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
 
 ACTIVITY, EVENT, END = 0, 1, 2
+LOOK_AGAIN = -2
+"""What ends a wait besides clinical events: the scan is too old."""
 
 ACTIVITY_LOG = np.dtype(
     [("patient", "i8"), ("activity", "i8"), ("service", "i8"), ("start", "i8"), ("end", "i8")]
@@ -141,3 +145,53 @@ def next_step(
         return False, END, activity, 0, end, end, 0
     kind, activity, service, start, end, event = plan(patient, params[0], own, end, horizon)
     return True, kind, activity, service, start, end, event
+
+
+# Where a patient may have to wait for a place ----------------------------------------------------
+
+
+@compiled
+def plan_again(patients, place, params, settings, now, horizon):
+    """As `plan`, for a patient called from a waiting list, or who leaves it, at minute `now`."""
+    return plan(patients[place], params[0], settings[place], now, horizon)
+
+
+@compiled
+def waits_until(patients, place, params, activity, now, horizon):
+    """(minute, event) until which a patient ready at minute `now` may wait for an activity.
+
+    That is the first of a clinical event, the end of follow-up (`ALIVE`) and the day on which the
+    scan that the activity rests on is too old (`LOOK_AGAIN`), at the earliest a day from now. Who
+    is called at once was planned for as alive. Looking ahead changes nothing in the record: the
+    minute of a death from tumour depends, within a day, on where the search for it begins.
+    """
+    patient = patients[place]
+    if params[0].growth_while_waiting == 0.0:
+        stand_still(patient, params[0], now, horizon)
+    safe_until = patient.safe_until
+    minute, event = next_clinical_event(patient, params[0], horizon)
+    patient.safe_until = safe_until
+    minute = max(min(minute, horizon), now + 1)
+    look = max(look_again_minute(patient, params[0], activity), now + MINUTES_PER_DAY)
+    if look < minute:
+        return look, LOOK_AGAIN
+    return minute, event
+
+
+@compiled
+def stop_waiting(patients, place, params, now):
+    """The wait ends at minute `now`; where tumours stood still meanwhile they go on."""
+    if params[0].growth_while_waiting == 0.0:
+        go_on_growing(patients[place], now)
+
+
+@compiled
+def scan_again(patients, place, params, settings, now):
+    """A new scan for a waiting patient. Returns the plan it leads to (`care.resectability`)."""
+    return look_again(patients[place], params[0], settings[place], now)
+
+
+@compiled
+def priority_of(patients, place, activity):
+    """The class in which a patient waits for an activity (`care.waiting`)."""
+    return priority(patients[place], activity)

@@ -84,7 +84,7 @@ def run(
     """
     engine = engine or scenario.run.engine
     size = block_patients or BLOCK_PATIENTS[engine]
-    folder = _RunFolder(scenario, out) if keep else None
+    folder = RunFolder(scenario, out, scenario_hash(scenario)) if keep else None
     try:
         started = time.perf_counter()
         work = _Work(scenario, engine, threads, size, progress)
@@ -223,12 +223,12 @@ class _Tables:
 # Keeping -----------------------------------------------------------------------------------------
 
 
-class _RunFolder:
+class RunFolder:
     """The folder of a run: a temporary one beside it until everything is written."""
 
-    def __init__(self, scenario: Scenario, out: Path | None) -> None:
+    def __init__(self, scenario: Scenario, out: Path | None, identity: str) -> None:
         self._replace = out is None
-        name = f"{scenario.name}-{scenario_hash(scenario)[:8]}"
+        name = f"{scenario.name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         self.path = Path("runs") / name if out is None else out
         if out is not None and out.exists():
             raise FolderError(f"{out} exists already: name a folder that does not")

@@ -27,8 +27,10 @@ from crlm_sim.disease.patient import (
 from crlm_sim.engines import cohort
 from crlm_sim.engines.screening import lesions_seen
 from crlm_sim.evidence import ACTIVITIES, MODALITIES, REGIMENS, parameters
+from crlm_sim.experiments.region import play
 from crlm_sim.experiments.run import BLOCK_PATIENTS, run
 from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
+from crlm_sim.experiments.verify_queues import QUEUE_CHECKS
 from crlm_sim.outcomes import definitions as what
 from crlm_sim.outcomes import survival as km
 from crlm_sim.outcomes.tally import Tally
@@ -841,6 +843,24 @@ CHECKS: tuple[Check, ...] = (
 """Every check, in the order of the table."""
 
 
+def _with_queues(scenario: Scenario) -> list[Finding]:
+    """What the checks on queues find in one replication of every policy; none without hospitals."""
+    if not scenario.region.hospitals:
+        return []
+    played = {policy: play(scenario, policy, 0) for policy in scenario.policy_names}
+    findings = []
+    for check in QUEUE_CHECKS:
+        faults = {policy: check(one) for policy, one in played.items()}
+        name, checked, _, _ = next(iter(faults.values()))
+        wrong = tuple(policy for policy, fault in faults.items() if fault[3])
+        found: dict[str, float] = {
+            "looked at": sum(fault[2] for fault in faults.values()),
+            "wrong": sum(fault[3] for fault in faults.values()),
+        }
+        findings.append(Finding(name, checked, not wrong, found, "none", wrong))
+    return findings
+
+
 def _carried_out(check: Check, subject: Subject) -> Finding:
     """What a check finds; records so wrong that it breaks on them are a failure like any other."""
     try:
@@ -868,6 +888,7 @@ def verify(
         findings.append(_carried_out(check, subject))
     if progress:
         progress(len(CHECKS), len(CHECKS))
+    findings += _with_queues(scenario)
     passed = sum(finding.passed for finding in findings)
     return {
         "name": scenario.name,

@@ -112,11 +112,16 @@ def replace_file(path: Path, text: str) -> Path:
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write `report.html` into a run folder; returns its path.
+    """Write `report.html` into a run folder, of whichever kind; returns its path.
 
     Raises FileNotFoundError if the folder holds no run, ImportError if plotly or Jinja2 is missing.
     """
-    need("jinja2", "plotly.graph_objects")
+    from crlm_sim.report.planning_page import is_planning, write_planning
+
     folder = Path(run_folder)
-    text = page(read_run(folder))
+    run = read_run(folder)
+    if is_planning(run.summary):
+        return write_planning(run)
+    need("jinja2", "plotly.graph_objects")
+    text = page(run)
     return replace_file(folder / "report.html", text)

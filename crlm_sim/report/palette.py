@@ -9,6 +9,9 @@ BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#1a1a1a"
 GREY, PALE = "#8a8a8a", "#e4e7ea"
 
+STEPS = ("#ffffd9", "#e3f3c4", "#b5dfb9", "#74c7bd", "#3ba7c0", "#2478b3", "#253f94", "#0b1a4d")
+"""From little to much, ever darker (ColorBrewer's YlGnBu): told apart without colour too."""
+
 POLICY_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, BLACK, ORANGE, SKY)
 POLICY_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POLICY_SHAPES = ("circle", "square", "diamond", "triangle")

@@ -8,7 +8,7 @@ from itertools import groupby
 from crlm_sim.report import forest
 from crlm_sim.report.numbers import difference, level, scale_of, simulation_interval
 from crlm_sim.report.run_folder import Run
-from crlm_sim.report.topics import TOPICS, Described, describe
+from crlm_sim.report.topics import Described, describe
 from crlm_sim.report.words import verdict
 
 _OWN = ""
@@ -75,12 +75,12 @@ def _remark(run: Run, interval: str, mixed: bool) -> str:
     return f"{interval} interval" if mixed and interval else ""
 
 
-def levels(run: Run, mixed: bool) -> list[Group]:
+def levels(run: Run, mixed: bool, outcomes: list[Described] | None = None) -> list[Group]:
     """Every outcome under every policy, by topic; `mixed` marks each interval with its kind."""
     groups = []
-    for topic, outcomes in groupby(_outcomes(run), key=lambda o: o.topic):
+    for topic, members in groupby(outcomes or _outcomes(run), key=lambda o: o.topic):
         rows = []
-        for o in outcomes:
+        for o in members:
             estimates = [run.estimate(policy, o.name) for policy in run.names]
             cells = [
                 Cell(
@@ -137,18 +137,17 @@ def _rows(run: Run, outcome: Described, low: float, high: float, mixed: bool) ->
     return rows
 
 
-def differences(run: Run, mixed: bool) -> list[Group]:
+def differences(run: Run, mixed: bool, outcomes: list[Described] | None = None) -> list[Group]:
     """Every paired difference, by topic and then by the scale it is drawn on."""
     groups = []
-    by_scale = sorted(
-        _outcomes(run),
-        key=lambda o: (TOPICS.index(o.topic), _SCALES.index(_scale_name(o))),
-    )
+    told = outcomes or _outcomes(run)
+    topics = list(dict.fromkeys(o.topic for o in told))
+    by_scale = sorted(told, key=lambda o: (topics.index(o.topic), _SCALES.index(_scale_name(o))))
     for (topic, scale), members in groupby(by_scale, key=lambda o: (o.topic, _scale_name(o))):
-        outcomes = list(members)
-        low, high = _bounds(run, outcomes)
+        alike = list(members)
+        low, high = _bounds(run, alike)
         rows: list[DifferenceRow] = []
-        for o in outcomes:
+        for o in alike:
             own = (low, high) if scale else _bounds(run, [o])
             rows += _rows(run, o, *own, mixed)
         title = f"{topic} ({scale or 'each row on its own scale'})"

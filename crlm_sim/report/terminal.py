@@ -110,6 +110,55 @@ def run_text(summary: dict[str, Any]) -> str:
     return _render(parts)
 
 
+def region_text(summary: dict[str, Any]) -> str:
+    """The tables of a run with queues: outcomes by arm, and paired differences from the first.
+
+    What nobody asked for, such as a scanner that no policy uses, is left out.
+    """
+    arms = list(summary["policies"])
+    labels = [summary["labels"][name] for name in arms]
+    about = {
+        name: one
+        for name, one in summary["outcomes"].items()
+        if any(summary["policies"][arm][name]["estimate"] for arm in arms)
+    }
+    rows = [
+        [f"{one['label']}, {one['unit']}", *(_planned(summary["policies"][a][name]) for a in arms)]
+        for name, one in about.items()
+    ]
+    title = f"{summary['title']}: {summary['replications']} replications, seed {summary['seed']}"
+    parts: list[Any] = [_table(title, ["outcome", *labels], rows)]
+    if summary["differences"]:
+        others = list(summary["differences"])
+        rows = [
+            [
+                f"{one['label']}, {one['unit']}",
+                *(_planned(summary["differences"][a][name], signed=True) for a in others),
+            ]
+            for name, one in about.items()
+        ]
+        columns = ["difference", *(summary["labels"][name] for name in others)]
+        reference = summary["labels"][summary["reference"]]
+        parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
+    parts += [
+        "",
+        "In brackets: 95 % intervals over replications, which is simulation error; parameters are "
+        "held at their best estimates.",
+    ]
+    return _render(parts)
+
+
+def _planned(entry: dict[str, float | None], signed: bool = False) -> str:
+    """A mean over replications with its interval."""
+    value, lower, upper = entry["estimate"], entry["lower"], entry["upper"]
+    if value is None:
+        return "–"
+    sign = "+" if signed else ""
+    if lower is None or upper is None:
+        return f"{value:{sign}.3g}"
+    return f"{value:{sign}.3g} ({lower:{sign}.3g} to {upper:{sign}.3g})"
+
+
 def _unit(outcome: Outcome) -> str:
     return "proportion" if outcome.kind in ("proportion", "survival") else outcome.unit
 

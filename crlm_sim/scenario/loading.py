@@ -16,12 +16,15 @@ from crlm_sim.scenario.checks import (
     check_rules,
     without_overridden,
 )
+from crlm_sim.scenario.kinds import MEAN, NONE
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
 from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
 from crlm_sim.scenario.parameters import all_names, population_names, read_values
 from crlm_sim.scenario.policies import resolve
 from crlm_sim.scenario.reading import read, read_file
+from crlm_sim.scenario.region import Arrivals, Calendar, Hospital, Region, Station
+from crlm_sim.scenario.region_checks import check_region
 from crlm_sim.scenario.sections import note_errors, part, section, unknown_key
 from crlm_sim.scenario.settings import SETTING, apply_settings
 from crlm_sim.scenario.source import Source
@@ -38,6 +41,9 @@ _TOP_KEYS = (
     "population",
     "parameters",
     "services",
+    "hospitals",
+    "calendar",
+    "arrivals",
     "policy",
     "outcomes",
 )
@@ -85,10 +91,13 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
     population = _population(source, inhabitants)
     parameters = _values(source, "parameters", all_names())
     services = _services(source)
+    region = _region(source)
     policies = [part(source, Policy, ("policy", key)) for key in source.data.get("policy", {})]
     outcomes = part(source, Outcomes, ("outcomes",))
     _check_together(source, inhabitants, parameters, services)
     check_policies(source, outcomes.reference if outcomes else None)
+    if run and region and region.hospitals:
+        _check_run_with_queues(source, run)
     check_eligible(source, population)
     for policy in policies:
         check_rules(source, policy)
@@ -98,6 +107,7 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
         "population": population,
         "parameters": parameters,
         "services": services,
+        "region": region,
         "outcomes": outcomes,
     }
     _check_texts(source, texts)
@@ -162,6 +172,14 @@ def _values(source: Source, heading: str, known: Sequence[str]) -> Values:
     return found
 
 
+def _check_run_with_queues(source: Source, run: Run) -> None:
+    """Queues are for the agents engine; replications show chance, so parameters are held."""
+    for key, needed in (("engine", "agents"), ("draws", MEAN)):
+        if getattr(run, key) != needed:
+            text = f"run.{key} must be '{needed}' in a scenario with hospitals"
+            source.report(("run", key), text, f'write {key} = "{needed}" in [run]')
+
+
 def _unknown_parameter(source: Source, path: tuple[str, str], known: Sequence[str]) -> None:
     heading, name = path
     if name in all_names():
@@ -181,10 +199,57 @@ def _services(source: Source) -> dict[str, Service]:
         if name not in WAITED_FOR:
             unknown_key(source, path, WAITED_FOR)
             continue
-        service = part(source, Service, path)
+        section(source, path)
+        service = _wait(source, name)
         if service not in (None, Service()):
             found[name] = service
     return found
+
+
+def _wait(source: Source, name: str) -> Service | None:
+    """What a service says of a stated wait; its sections are stations, or "none" without one."""
+    path = ("services", name)
+    said = {
+        key: value
+        for key, value in _of(source, *path).items()
+        if not isinstance(value, dict) and value != NONE
+    }
+    try:
+        return Service.model_validate(said)
+    except ValidationError as error:
+        note_errors(source, error, path, tuple(Service.model_fields))
+        return None
+
+
+def _of(source: Source, *path: str) -> dict[str, Any]:
+    """A section that may not be there or be none."""
+    data: Any = source.data
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _region(source: Source) -> Region | None:
+    """Hospitals, their stations, the calendar and the arrivals."""
+    hospitals = {}
+    for name in section(source, ("hospitals",)):
+        hospital = part(source, Hospital, ("hospitals", name))
+        if hospital is not None:
+            hospitals[name] = hospital
+    stations: dict[str, dict[str, Station]] = {}
+    for service in WAITED_FOR:
+        for name, said in _of(source, "services", service).items():
+            if isinstance(said, dict):
+                station = part(source, Station, ("services", service, name))
+                if station is not None:
+                    stations.setdefault(service, {})[name] = station
+    calendar = part(source, Calendar, ("calendar",))
+    arrivals = part(source, Arrivals, ("arrivals",))
+    if calendar is None or arrivals is None:
+        return None
+    region = Region(hospitals=hospitals, stations=stations, calendar=calendar, arrivals=arrivals)
+    check_region(source, region)
+    return region
 
 
 def _check_together(

@@ -54,6 +54,7 @@ from crlm_sim.scenario.kinds import (
 )
 from crlm_sim.scenario.messages import Wrong, shown
 from crlm_sim.scenario.packing import SETTINGS, packed_policy, packed_rules
+from crlm_sim.scenario.region import Region
 
 
 class _Part(BaseModel):
@@ -348,6 +349,7 @@ class Scenario(_Part):
     parameters: dict[str, tuple[float, ...]]
     policies: tuple[Policy, ...]
     services: dict[str, Service]
+    region: Region = Region()
     outcomes: Outcomes
 
     @property
@@ -374,6 +376,8 @@ class Scenario(_Part):
                 found[f"{name}.wait_days"] = (service.wait,)
             if service.wait_cv is not None:
                 found[f"{name}.wait_cv"] = (service.wait_cv,)
+        for name in self.region.stations:
+            found[f"{name}.wait_days"] = found[f"{name}.wait_cv"] = (0.0,)
         return found
 
     def policy(self, name: str) -> Policy:

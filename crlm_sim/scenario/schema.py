@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from crlm_sim.evidence import Parameter, parameters
-from crlm_sim.scenario.kinds import POPULATIONS
+from crlm_sim.scenario.kinds import NONE, POPULATIONS
 from crlm_sim.scenario.loading import WAITED_FOR
 from crlm_sim.scenario.model import Outcomes, Policy, Population, Rule, Run, Scenario, Service
 from crlm_sim.scenario.packing import SETTINGS
@@ -20,6 +20,7 @@ from crlm_sim.scenario.parameters import (
 )
 from crlm_sim.scenario.policies import STANDARD, library
 from crlm_sim.scenario.quantities import DURATION_PATTERN, PERCENT_PATTERN
+from crlm_sim.scenario.region import Arrivals, Calendar, Hospital, Station
 from crlm_sim.scenario.source import RULE
 
 Schema = dict[str, Any]
@@ -39,6 +40,9 @@ def json_schema() -> Schema:
         "population": _population(),
         "parameters": _parameters(),
         "services": _object({name: _service() for name in WAITED_FOR}, Service.__doc__),
+        "hospitals": _named(_whole(Hospital), "Hospitals by name."),
+        "calendar": _whole(Calendar),
+        "arrivals": _whole(Arrivals),
         "policy": {"type": "array", "items": _policy()},
         "outcomes": _object(_fields(Outcomes), Outcomes.__doc__),
     }
@@ -74,7 +78,30 @@ def _only(entry: Schema, *keys: str) -> Schema:
 
 
 def _service() -> Schema:
-    return _object(_fields(Service), None)
+    """A stated wait, or sessions by hospital ("none" takes a station of the base away)."""
+    station = {"anyOf": [_whole(Station), {"enum": [NONE]}]}
+    return _object(_fields(Service), None) | {"additionalProperties": station}
+
+
+def _named(entry: Schema, description: str) -> Schema:
+    return {"type": "object", "description": description, "additionalProperties": entry}
+
+
+def _whole(model: type[BaseModel]) -> Schema:
+    """A section with the sections inside it, references put in their places."""
+    found = model.model_json_schema()
+    return _resolved(found, found.get("$defs", {}))
+
+
+def _resolved(entry: Any, definitions: Schema) -> Any:
+    if isinstance(entry, list):
+        return [_resolved(one, definitions) for one in entry]
+    if not isinstance(entry, dict):
+        return entry
+    if "$ref" in entry:
+        return _resolved(definitions[entry["$ref"].rpartition("/")[2]], definitions)
+    kept = _without(entry, "$defs", "title", "default")
+    return {key: _resolved(value, definitions) for key, value in kept.items()}
 
 
 def _policy() -> Schema:

@@ -23,12 +23,22 @@ def to_toml(scenario: Scenario) -> str:
     parts += [_section("[run]", data["run"]), _section("[population]", population)]
     parts += [_section("[parameters]", _values(data["parameters"]))]
     parts += [_section(f"[services.{name}]", pairs) for name, pairs in data["services"].items()]
+    parts += _region(data.pop("region")) if scenario.region.hospitals else []
     for policy in data["policies"]:
         rules = policy.pop("rules")
         parts += [_section("[[policy]]", policy)]
         parts += [_section("[[policy.rule]]", rule) for rule in rules]
     parts += [_section("[outcomes]", data["outcomes"])]
     return "\n".join(part for part in parts if part)
+
+
+def _region(data: dict[str, Any]) -> list[str]:
+    parts = [_section(f"[hospitals.{name}]", said) for name, said in data["hospitals"].items()]
+    for service, stations in data["stations"].items():
+        for name, said in stations.items():
+            kept = {key: value for key, value in said.items() if value != []}
+            parts.append(_section(f"[services.{service}.{name}]", kept))
+    return [*parts, *(_section(f"[{key}]", data[key]) for key in ("calendar", "arrivals"))]
 
 
 def template(title: str) -> str:

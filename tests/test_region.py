@@ -1,0 +1,203 @@
+"""Hospitals, sessions and arrivals of a scenario: what is read, what is refused, who comes when."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from crlm_sim.engines.diary import Session
+from crlm_sim.engines.region import MOST_AT_A_HOSPITAL, diagnosed, expected_per_year, network_of
+from crlm_sim.evidence import SERVICES
+from crlm_sim.scenario import ScenarioError, loads, to_toml
+
+REGION = """\
+title = "Two hospitals"
+[run]
+engine = "agents"
+draws = "mean"
+[hospitals.city]
+population = 500_000
+high_dependency_beds = 2
+[hospitals.north]
+population = 250_000
+refers_to = "city"
+[services.ct]
+north = { sessions = ["Mon 09:00-12:00"], others = { per_week = 7, minutes = "20 minutes" } }
+[services.ct.city]
+sessions = ["Mon-Fri 08:00-18:00"]
+places = 2
+others = { share = "50 %", minutes = "20 minutes" }
+[services.colorectal_theatre.city]
+sessions = ["Tue 08:30-17:30"]
+[services.colorectal_theatre.north]
+sessions = ["Thu 08:30-17:30"]
+[services.liver_theatre.city]
+sessions = ["Tue 08:30-17:30", "Thu 08:30-17:30"]
+turnaround = "30 minutes"
+periods = [
+    { first = "12-24", last = "01-02" },
+    { first = 2027-06-01, last = 2027-06-30, sessions = ["Thu 08:30-17:30"] },
+]
+[services.joint_theatre.city]
+teams = ["liver_theatre", "colorectal_theatre"]
+[calendar]
+first_day = 2027-01-04
+closed = [2027-01-05]
+[arrivals]
+per_100_000 = 40
+warm_up = "0 days"
+period = "1 year"
+follow_up = "0 days"
+[[policy]]
+name = "colorectal_first"
+"""
+WEEK = 7 * 1440
+TUESDAY = 'sessions = ["Tue 08:30-17:30"]'
+
+
+def read(old="", new=""):
+    assert old in REGION
+    return loads(REGION.replace(old, new, 1))
+
+
+def told(old, new):
+    with pytest.raises(ScenarioError) as refused:
+        read(old, new)
+    return str(refused.value)
+
+
+def station(network, name):
+    return next(plan for plan in network.stations if plan.name == name)
+
+
+def test_what_is_written_is_read_back():
+    scenario = read()
+    assert loads(to_toml(scenario)) == scenario
+    assert scenario.region.stations["ct"]["city"].sessions[4] == (4, 480, 1080)
+    assert scenario.changes["ct.wait_days"] == (0.0,)
+    assert "mri.wait_days" not in scenario.changes
+
+
+def test_a_diary_follows_weekdays_closures_and_periods():
+    """2027-01-04 is a Monday; the 5th is closed for all, the theatre at the turn of the year."""
+    network = network_of(read().region, 1)
+    theatre = station(network, "liver_theatre, city").diary
+    assert theatre[0] == Session(3 * 1440 + 510, 3 * 1440 + 1050, 1)
+    assert theatre[1] == Session(WEEK + 1440 + 510, WEEK + 1440 + 1050, 1)
+    days = {date.fromordinal(date(2027, 1, 4).toordinal() + s.start // 1440) for s in theatre}
+    june = sorted(day for day in days if (day.year, day.month) == (2027, 6))
+    assert [day.day for day in june] == [3, 10, 17, 24]
+    assert not [day for day in days if date(2027, 12, 24) <= day <= date(2028, 1, 2)]
+
+
+def test_patients_go_to_their_own_hospital_or_where_it_refers():
+    network = network_of(read().region, 1)
+    names = [plan.name for plan in network.stations]
+
+    def where(service, home):
+        return [names[n] for n in network.where[SERVICES.index(service), home]]
+
+    assert where("ct", 1) == ["ct, north"]
+    assert where("liver_theatre", 1) == ["liver_theatre, city"]
+    assert where("joint_theatre", 1) == ["liver_theatre, city", "colorectal_theatre, city"]
+    assert (SERVICES.index("mri"), 0) not in network.where
+
+
+def test_other_patients_queue_or_have_slots_beforehand():
+    """Half of 2 × 30 slots of 20 minutes a day, within 4.5 standard errors; others as a number."""
+    network = network_of(read().region, 1)
+    assert station(network, "ct, north").others.per_day == 1.0
+    city = station(network, "ct, city")
+    assert city.others is None
+    assert {(s.end - s.start, (s.start - 480) % 20) for s in city.diary} == {(20, 0)}
+    days = len({s.start // 1440 for s in city.diary})
+    slots = 2 * 30 * days
+    free = sum(s.places for s in city.diary)
+    assert abs(free / slots - 0.5) < 4.5 * (0.25 / slots) ** 0.5
+    assert network_of(read().region, 1, replicate=1).stations != network.stations
+    assert network_of(read().region, 1).stations == network.stations
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('refers_to = "city"', 'refers_to = "citty"', "did you mean 'city'?"),
+        ('refers_to = "city"', "", "'north' have nowhere to go"),
+        ("high_dependency_beds = 2", 'refers_to = "north"', "refer to each other in a circle"),
+        ("[services.liver_theatre.city]", "[services.liver_theatre.ciy]", "unknown hospital 'ciy'"),
+        ("places = 2", "places = 0", "at least 1"),
+        ('"Tue 08:30-17:30", "Thu 08', '"Tue 08:30-17:30", "Tue 12:00-13:00", "Thu 08', "overlap"),
+        (TUESDAY, 'sessions = ["Tue 08:30-09:30"]', "takes 172"),
+        (TUESDAY, "", "never open"),
+        (TUESDAY, TUESDAY + '\nperiods = [{ first = "01-01", last = "12-31" }]', "whole run"),
+        (TUESDAY, 'sessions = ["Tue 17:30-08:30"]', "end after it starts"),
+        (TUESDAY, 'sessions = ["Die 08:30-17:30"]', "unknown day 'Die'"),
+        ('share = "50 %", ', "", "say how many other patients"),
+        ('share = "50 %", minutes = "20', 'share = "50 %", minutes = "10', "more than a slot"),
+        ('"liver_theatre", "colo', '"liver_theater", "colo', "did you mean 'liver_theatre'?"),
+        ("[services.ct]", '[services.ct]\nwait = "3 days"', "its wait is what the queue makes it"),
+        ('engine = "agents"', 'engine = "cohort"', "must be 'agents'"),
+        ('draws = "mean"', "draws = 3", "must be 'mean'"),
+        ("2027-06-01, last = 2027-06-30", "2027-06-01, last = 2027-05-30", "comes before first"),
+        ('turnaround = "30 minutes"', "turnaround = 30", "such as '45 minutes'"),
+        ("population = 500_000", "populaton = 500_000", "did you mean 'population'?"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_run(old, new, said):
+    assert said in told(old, new)
+
+
+def test_a_station_may_be_changed_by_a_scenario_that_builds_on_another(tmp_path):
+    (tmp_path / "base.toml").write_text(REGION)
+    text = 'base = "base.toml"\ntitle = "More"\n[services.ct.city]\nplaces = 3\n'
+    scenario = loads(text, folder=tmp_path)
+    assert scenario.region.stations["ct"]["city"].places == 3
+    assert scenario.region.stations["ct"]["city"].others.share == 0.5
+
+
+# Who is diagnosed ---------------------------------------------------------------------------------
+
+
+def counts(text, replicates=20):
+    region = loads(text).region
+    return [np.bincount(diagnosed(region, 1, 0, r)[2], minlength=2) for r in range(replicates)]
+
+
+def test_as_many_are_diagnosed_as_the_population_says():
+    """200 and 100 a year: sums over 20 years within 4.5 standard errors."""
+    total = np.sum(counts(REGION), axis=0)
+    expected = np.array([4000.0, 2000.0])
+    assert (np.abs(total - expected) < 4.5 * np.sqrt(expected)).all()
+    region = loads(REGION).region
+    assert expected_per_year(region, "city") == 200.0
+
+
+def test_arrivals_are_a_poisson_process_without_season():
+    """Kolmogorov–Smirnov of the gaps against the exponential; error rate 1 in 10,000."""
+    region = loads(REGION.replace("per_100_000 = 40", "per_100_000 = 200")).region
+    _, minutes, homes = diagnosed(region, 3)
+    gaps = np.diff(minutes[homes == 0]) / 1440.0
+    assert stats.kstest(gaps, "expon", args=(0, 365.25 / 1000)).pvalue > 1e-4
+
+
+def test_season_and_trend_move_arrivals():
+    seasonal = REGION.replace("per_100_000 = 40", 'per_100_000 = 4000\nseason = "50 %"')
+    _, minutes, _ = diagnosed(loads(seasonal).region, 1)
+    by_month = np.bincount((minutes // 1440 * 12 // 366).astype(int), minlength=12)
+    assert by_month[0] > 1.8 * by_month[6]
+    growing = REGION.replace("per_100_000 = 40", 'per_100_000 = 400\ntrend = "10 %"').replace(
+        '"1 year"', '"10 years"'
+    )
+    _, minutes, _ = diagnosed(loads(growing).region, 1)
+    early, late = (minutes < 525_960).sum(), (minutes >= 9 * 525_960).sum()
+    assert late / early == pytest.approx(1.1**9, rel=4.5 * np.sqrt(1 / early + 1 / late))
+
+
+def test_patients_stay_who_they_are_when_another_hospital_changes():
+    before = diagnosed(read().region, 1)
+    after = diagnosed(read("population = 500_000", "population = 900_000").region, 1)
+    north_before = before[0][before[2] == 1], before[1][before[2] == 1]
+    north_after = after[0][after[2] == 1], after[1][after[2] == 1]
+    assert np.array_equal(north_before, north_after)
+    assert (north_before[0] >= MOST_AT_A_HOSPITAL).all()
