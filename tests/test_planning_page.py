@@ -56,9 +56,10 @@ def entry(value: float | None, half: float) -> dict[str, float | None]:
 
 
 def summary(arms: int = 2) -> dict[str, Any]:
-    """Two lists, and what half of them does: clear for all but those who died waiting."""
+    """Two lists, and what half of them does; how many died waiting is not clear."""
     names = ["two", "half"][:arms]
     change = {"wait_liver_theatre_median_days": 100.0, "resected": -0.2, "os_2y": -0.05}
+    change["died_waiting_a_year"] = 0.005
     changes = {
         name: entry(None if level is None else change.get(name, 0.0), 0.01)
         for name, (_, _, _, level) in OUTCOMES.items()
@@ -212,6 +213,7 @@ def test_pictures_have_words_and_controls_have_names(outline: _Outline) -> None:
     assert all(a.get("aria-hidden") == "true" or a.get("aria-label") for a in pictures)
     labels = [a["aria-label"] for a in pictures if "aria-label" in a]
     assert len(labels) == len(set(labels))
+    assert len(outline.texts["summary"]) == len(set(outline.texts["summary"]))
     assert "Play" in outline.texts["button"]
     assert any(text.startswith("Day") for text in outline.texts["label"])
 
@@ -240,7 +242,8 @@ def test_findings_say_how_much_and_which_way(tmp_path: Path) -> None:
     told = {sentence.partition(":")[0]: sentence for sentence in found}
     assert "20.0 percentage points lower" in told["Liver metastases resected"]
     assert "+" not in told["Liver metastases resected"]
-    assert "the same under" in told["Died while waiting"]
+    assert "no clear difference under" in told["Died while waiting"]
+    assert told["First treatment within 62 days"].endswith(f"; the same under {half}.")
     assert "Alive at 2 years" in told
 
 

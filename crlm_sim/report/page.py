@@ -119,9 +119,9 @@ def write_report(run_folder: Path) -> Path:
     from crlm_sim.report.planning_page import is_planning, write_planning
 
     folder = Path(run_folder)
-    run = read_run(folder)
-    if is_planning(run.summary):
-        return write_planning(run)
-    need("jinja2", "plotly.graph_objects")
-    text = page(run)
+    need("jinja2")
+    if is_planning(folder):
+        return write_planning(folder)
+    need("plotly.graph_objects")
+    text = page(read_run(folder))
     return replace_file(folder / "report.html", text)

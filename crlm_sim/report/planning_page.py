@@ -20,7 +20,7 @@ from crlm_sim.report import flow, tables
 from crlm_sim.report import planning_plots as plots
 from crlm_sim.report import planning_words as words
 from crlm_sim.report.page import environment, need, replace_file
-from crlm_sim.report.run_folder import Run
+from crlm_sim.report.run_folder import Run, read_run
 
 _TEMPLATE = "planning.html.j2"
 _BAND = (0.1, 0.9)
@@ -28,19 +28,20 @@ _BLOCKS = (1, 2, 4, 13, 26, 52, 104, 260)
 _MOST_COLUMNS = 8
 
 
-def is_planning(summary: dict[str, Any]) -> bool:
-    """Whether a summary is that of a run with queues."""
-    return "load" in summary and "window_days" in summary
+def is_planning(run_folder: Path) -> bool:
+    """Whether a folder is that of a run with queues."""
+    summary = run_folder / "summary.json"
+    return summary.is_file() and "window_days" in json.loads(summary.read_text(encoding="utf-8"))
 
 
-def write_planning(run: Run) -> Path:
+def write_planning(run_folder: Path) -> Path:
     """Write `report.html` into the folder of a run with queues; returns its path.
 
     Raises ImportError if Jinja2 is missing.
     """
     need("jinja2")
-    each = json.loads((run.folder / "replications.json").read_text(encoding="utf-8"))
-    return replace_file(run.folder / "report.html", page(run, each))
+    each = json.loads((run_folder / "replications.json").read_text(encoding="utf-8"))
+    return replace_file(run_folder / "report.html", page(read_run(run_folder), each))
 
 
 def page(run: Run, each: list[dict[str, Any]]) -> str:

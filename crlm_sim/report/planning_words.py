@@ -111,7 +111,7 @@ def asked(run: Run) -> list[str]:
     start, end = s["window_days"]
     sentences.append(
         f"The first {_span(start)} are a warm-up and count for nothing; the {_span(end - start)} "
-        "after it count."
+        "after them count."
     )
     return sentences
 
