@@ -19,10 +19,15 @@ from crlm_sim.care.pathway import (
     next_clinical_event,
 )
 from crlm_sim.care.rules import settle
-from crlm_sim.care.waiting import look_again, look_again_minute, priority
+from crlm_sim.care.waiting import (
+    begin_to_wait,
+    end_waiting,
+    look_again,
+    look_again_minute,
+    priority,
+)
 from crlm_sim.compiled import compiled
 from crlm_sim.disease.death import next_death
-from crlm_sim.disease.growth import go_on_growing, stand_still
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
 
@@ -166,8 +171,7 @@ def waits_until(patients, place, params, activity, now, horizon):
     minute of a death from tumour depends, within a day, on where the search for it begins.
     """
     patient = patients[place]
-    if params[0].growth_while_waiting == 0.0:
-        stand_still(patient, params[0], now, horizon)
+    begin_to_wait(patient, params[0], now, horizon)
     safe_until = patient.safe_until
     minute, event = next_clinical_event(patient, params[0], horizon)
     patient.safe_until = safe_until
@@ -180,9 +184,8 @@ def waits_until(patients, place, params, activity, now, horizon):
 
 @compiled
 def stop_waiting(patients, place, params, now):
-    """The wait ends at minute `now`; where tumours stood still meanwhile they go on."""
-    if params[0].growth_while_waiting == 0.0:
-        go_on_growing(patients[place], now)
+    """The wait ends at minute `now`."""
+    end_waiting(patients[place], params[0], now)
 
 
 @compiled

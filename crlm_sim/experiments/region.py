@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from crlm_sim import __version__
 from crlm_sim.disease.patient import MINUTES_PER_DAY
@@ -38,6 +37,7 @@ from crlm_sim.outcomes.planning import (
     links,
     outcomes,
 )
+from crlm_sim.outcomes.survival import t_quantile
 from crlm_sim.scenario import Scenario, to_toml
 
 LEVEL = 0.95
@@ -278,7 +278,7 @@ def interval(values: np.ndarray) -> dict[str, float | None]:
     mean = float(known.mean())
     if len(known) < 2:
         return {"estimate": mean, "lower": None, "upper": None}
-    half = stats.t.ppf(0.5 + LEVEL / 2.0, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
+    half = t_quantile(0.5 + LEVEL / 2.0, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
     return {"estimate": mean, "lower": mean - float(half), "upper": mean + float(half)}
 
 

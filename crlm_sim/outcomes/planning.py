@@ -68,7 +68,9 @@ def of_patients() -> dict[str, Planned]:
         "diagnosed_a_year": Planned("patients diagnosed a year", "patients a year"),
         "to_treatment_median_days": Planned("diagnosis to first treatment, median", "days", -1),
         "to_treatment_p90_days": Planned("diagnosis to first treatment, 90th centile", "days", -1),
-        "treated_within_62_days": Planned("first treatment within 62 days", "share", 1),
+        "treated_within_62_days": Planned(
+            "first treatment within 62 days, of those treated", "share", 1
+        ),
         "theatre_within_31_days": Planned("theatre within 31 days of being ready", "share", 1),
         "resected": Planned("liver metastases resected", "share", 1),
         "liver_operations_a_year": Planned("operations on the liver a year", "a year"),

@@ -478,7 +478,7 @@ def verification_text(result: dict[str, Any]) -> str:
         title=Text(title), title_justify="left", title_style="bold", show_lines=True, expand=True
     )
     for column, ratio in _CHECK_COLUMNS:
-        table.add_column(Text(column), overflow="fold", ratio=ratio)
+        table.add_column(Text(column), overflow="fold", ratio=ratio, min_width=4)
     for check in result["checks"]:
         found = [f"{what}: {_found(number)}" for what, number in check["found"].items()]
         table.add_row(
