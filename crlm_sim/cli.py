@@ -70,6 +70,8 @@ def run_command(
         _refuse(f"--threads: expected a whole number of 1 or more, got {threads}")
     changes += settings or []
     loaded = _load(scenario, changes, policy)
+    if loaded.region.hospitals and patients is not None:
+        _refuse("--patients: with hospitals [arrivals] says who comes; set run.replications")
     if loaded.region.hospitals:
         others = [_load(path, changes, policy) for path in against or []]
         if patients_table:

@@ -62,9 +62,9 @@ def summarise_draws(tallies: Iterable[Tally], reference: str) -> Summary:
     Estimates are means over draws. With several draws `lower` and `upper` hold the central 95 % of
     the draws' results (`"interval": "parameter"`), drawn together by as much as the draws' own
     simulation errors have spread them, √(1 − V_simulation / V_total), as in O'Hagan, Stevenson and
-    Madan (Health Econ 2007). `simulation_lower`, `simulation_upper` hold the simulation error of
-    the mean, z √(Σ SE²) / draws, from the jackknife of each draw. A result that some draw cannot
-    estimate is None. One draw gives its own summary.
+    Madan (Health Econ 2007); they are None where that leaves nothing. `simulation_lower` and
+    `simulation_upper` hold the simulation error of the mean, z √(Σ SE²) / draws, from the jackknife
+    of each draw. A result that some draw cannot estimate is None. One draw gives its own summary.
     Tallies are used one at a time, so a generator keeps memory small. Raises ValueError without
     tallies or if they differ in policies or horizon.
     """
@@ -111,6 +111,8 @@ def _over_draws(estimates: Floats, errors: Floats) -> Entry:
     total, simulation = float(np.var(estimates, ddof=1)), float(np.mean(errors**2))
     kept = math.sqrt(max(1.0 - simulation / total, 0.0)) if total > 0.0 else 0.0
     lower, upper = np.quantile(mean + kept * (estimates - mean), (0.025, 0.975))
+    if kept == 0.0 and total > 0.0:  # the draws differ by no more than chance: cannot be told
+        lower = upper = np.float64(math.nan)
     return {
         "estimate": _number(mean),
         "lower": _number(float(lower)),

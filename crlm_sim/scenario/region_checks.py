@@ -29,7 +29,9 @@ def check_region(source: Source, region: Region) -> None:
             if key in said:
                 text = "this service has sessions: its wait is what the queue makes it"
                 source.wrong(("services", service, key), text, "keep one of them")
-        _check_everybody_has_one(source, service, region)
+    if not source.problems:  # else what is missing may only be misspelt
+        for service in region.stations:
+            _check_everybody_has_one(source, service, region)
     if region.hospitals and not any(h.population for h in region.hospitals.values()):
         source.report(("hospitals",), "no hospital serves anybody", "add population = 500_000")
 
