@@ -9,6 +9,8 @@ from scipy import stats
 from crlm_sim.engines.diary import Session
 from crlm_sim.engines.region import MOST_AT_A_HOSPITAL, diagnosed, expected_per_year, network_of
 from crlm_sim.evidence import SERVICES
+from crlm_sim.experiments.describe import explain
+from crlm_sim.report.terminal import explain_text
 from crlm_sim.scenario import ScenarioError, loads, to_toml
 
 REGION = """\
@@ -102,6 +104,15 @@ def test_patients_go_to_their_own_hospital_or_where_it_refers():
     assert where("liver_theatre", 1) == ["liver_theatre, city"]
     assert where("joint_theatre", 1) == ["liver_theatre, city", "colorectal_theatre, city"]
     assert (SERVICES.index("mri"), 0) not in network.where
+
+
+def test_explain_says_where_patients_queue():
+    found = explain(read())["stations"]
+    theatre = next(one for one in found if one["service"] == "liver_theatre")
+    assert theatre["patients_of"] == ["city", "north"]
+    text = explain_text(explain(read()))
+    for words in ("Where patients queue", "Thu 08:30-17:30", "7 a week, 20 minutes each", "50%"):
+        assert words in text
 
 
 def test_other_patients_queue_or_have_slots_beforehand():

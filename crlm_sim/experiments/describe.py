@@ -14,6 +14,7 @@ from crlm_sim.evidence import review as statements
 from crlm_sim.evidence.parameters import changed
 from crlm_sim.experiments.simulate import trace_patient
 from crlm_sim.scenario import Scenario
+from crlm_sim.scenario.region import Region
 
 _DECISIONS = (
     ("symptomatic primary", "resected first; then CT and meeting again"),
@@ -59,6 +60,20 @@ def trace(scenario: Scenario, number: int, draw: int = 0) -> dict[str, Any]:
     return {"person": person, "policies": courses}
 
 
+def _stations(region: Region) -> list[dict[str, Any]]:
+    """Where patients queue: service, hospital, whose patients come, and when it is open."""
+    return [
+        {
+            "service": service,
+            "hospital": hospital,
+            "patients_of": [n for n in region.hospitals if region.provider(service, n) == hospital],
+            **station.model_dump(mode="json", exclude_none=True),
+        }
+        for service, stations in region.stations.items()
+        for hospital, station in stations.items()
+    ]
+
+
 def explain(scenario: Scenario) -> dict[str, Any]:
     """Activities, decisions, policies, parameters and assumptions a scenario uses."""
     packed = pack(scenario.run.seed, 0, scenario.changes)[0]
@@ -78,6 +93,7 @@ def explain(scenario: Scenario) -> dict[str, Any]:
         "description": scenario.description,
         "steps": list(STEPS),
         "activities": activities,
+        "stations": _stations(scenario.region),
         "regimens": list(REGIMENS),
         "decisions": [{"when": when, "then": then} for when, then in _DECISIONS],
         "policies": {

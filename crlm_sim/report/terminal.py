@@ -266,6 +266,7 @@ def explain_text(result: dict[str, Any]) -> str:
         result["description"],
         "",
         _table("Activities", head, activities),
+        *_stations(result["stations"]),
         "",
         _table("What the meeting decides", ["when", "then"], decisions),
         "",
@@ -277,6 +278,35 @@ def explain_text(result: dict[str, Any]) -> str:
         f"{len(result['parameters'])} parameters, {result['assumptions']} of them assumptions.",
     ]
     return _render(parts)
+
+
+def _stations(stations: list[dict[str, Any]]) -> list[Any]:
+    """Where patients queue; nothing if no scenario says so."""
+    if not stations:
+        return []
+    rows = [
+        [
+            one["service"].replace("_", " "),
+            one["hospital"],
+            ", ".join(one["patients_of"]),
+            ", ".join(one["sessions"]) or f"with {' and '.join(one['teams'])}",
+            str(one["places"]),
+            _others(one.get("others")),
+        ]
+        for one in stations
+    ]
+    head = ["service", "hospital", "patients of", "sessions", "places", "other patients"]
+    return [
+        "",
+        _table("Where patients queue: these waits are what the queues make them", head, rows),
+    ]
+
+
+def _others(others: dict[str, Any] | None) -> str:
+    if others is None:
+        return ""
+    many = f"{others['per_week']:g} a week" if "per_week" in others else f"{others['share']:.0%}"
+    return f"{many}, {others['minutes']} each"
 
 
 def _rules(result: dict[str, Any]) -> list[Any]:
