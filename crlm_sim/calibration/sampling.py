@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,13 +72,21 @@ def sample(
     return Sample(together[chosen], r_hat, effective)
 
 
+def _arviz() -> Any:
+    """arviz, without the word on its coming versions that it says once a day."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
+        import arviz
+    return arviz
+
+
 def _diagnostics(chains: list[Floats]) -> tuple[Floats, Floats]:
     """(R-hat over the ensembles' means of walkers, effective sample size), one a dimension.
 
     Walkers of one ensemble depend on one another, so the chain of an ensemble is a few walkers'
     own; the four of different ensembles are what R-hat compares.
     """
-    import arviz
+    arviz = _arviz()
 
     r_hat, effective = [], []
     for dimension in range(chains[0].shape[2]):
@@ -98,7 +108,7 @@ class Weighted:
 
 def pareto_weights(log_weights: Floats) -> Weighted:
     """Pareto-smoothed importance weights (Vehtari 2024)."""
-    import arviz
+    arviz = _arviz()
 
     log_smoothed, k_hat = arviz.psislw(np.asarray(log_weights))
     weights = np.exp(np.asarray(log_smoothed))
