@@ -106,7 +106,8 @@ def test_patients_go_to_their_own_hospital_or_where_it_refers():
     assert (SERVICES.index("mri"), 0) not in network.where
 
 
-def test_explain_says_where_patients_queue():
+def test_explain_says_where_patients_queue(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     found = explain(read())["stations"]
     theatre = next(one for one in found if one["service"] == "liver_theatre")
     assert theatre["patients_of"] == ["city", "north"]
