@@ -498,7 +498,7 @@ def validation_text(found: dict[str, Any]) -> str:
     return _render([_table("Published and predicted", columns, rows), "", *said])
 
 
-_CHECK_COLUMNS = (("check", 30), ("found", 28), ("expected", 24), ("", 5))
+_CHECK_COLUMNS = (("check", 30), ("found", 28), ("expected", 24))
 
 
 def verification_text(result: dict[str, Any]) -> str:
@@ -508,7 +508,8 @@ def verification_text(result: dict[str, Any]) -> str:
         title=Text(title), title_justify="left", title_style="bold", show_lines=True, expand=True
     )
     for column, ratio in _CHECK_COLUMNS:
-        table.add_column(Text(column), overflow="fold", ratio=ratio, min_width=4)
+        table.add_column(Text(column), overflow="fold", ratio=ratio)
+    table.add_column(Text(""), no_wrap=True, width=len("pass"))
     for check in result["checks"]:
         found = [f"{what}: {_found(number)}" for what, number in check["found"].items()]
         table.add_row(
