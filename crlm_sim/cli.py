@@ -479,6 +479,8 @@ def _run_region(
     for scenario in scenarios:
         if not scenario.region.hospitals:
             _refuse(f"{scenario.name} has no hospitals: both scenarios of a comparison need them")
+        if scenario.run.seed != scenarios[0].run.seed:
+            _refuse(f"{scenario.name} has another seed, so that other patients would be compared")
         for warning in [] if quiet else overloaded(scenario):
             typer.echo(warning, err=True)
     with _stages(quiet) as show:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import sys
+from dataclasses import dataclass
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -198,3 +205,80 @@ def diagnosed(size: int, params: np.ndarray, *, seed: int = 1) -> np.ndarray:
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two record arrays are equal to the last bit (NaN and −0 included)."""
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def crlm(*arguments: str) -> Answer:
+    """The `crlm` command in this process, which spares it three seconds of imports."""
+    from crlm_sim.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    before = sys.argv
+    sys.argv = ["crlm", *arguments]
+    code = 0
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+class Outline(HTMLParser):
+    """A page's tags with their attributes, and the text within each of some tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+        self.texts.setdefault(tag, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag in self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self._open):
+            self.texts[tag][-1] += data
+
+
+SMALL_REGION = """\
+title = "Small"
+[run]
+engine = "agents"
+draws = "mean"
+replications = 2
+[hospitals.city]
+population = 300_000
+ward_beds = 6
+[services.ct.city]
+sessions = ["Mon-Fri 08:00-18:00"]
+[services.liver_theatre.city]
+sessions = ["Tue 08:30-17:30"]
+[arrivals]
+warm_up = "8 weeks"
+period = "26 weeks"
+follow_up = "8 weeks"
+[[policy]]
+name = "colorectal_first"
+"""

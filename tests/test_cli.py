@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -11,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import Answer, crlm
 
 ROOT = Path(__file__).parents[1]
 SEQUENCING = str(ROOT / "scenarios" / "sequencing.toml")
@@ -28,37 +27,6 @@ patients = 20
 [[policy]]
 name = "liver_first"
 """
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command left behind: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def crlm(*arguments: str) -> Answer:
-    """The `crlm` command in this process, which spares it three seconds of imports."""
-    from crlm_sim.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    before = sys.argv
-    sys.argv = ["crlm", *arguments]
-    code = 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return Answer(code, out.getvalue(), err.getvalue())
 
 
 def crlm_process(*arguments: str, first: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import SMALL_REGION
 
 from crlm_sim.disease.patient import NEVER
 from crlm_sim.engines import cohort
@@ -148,27 +149,6 @@ def test_an_interval_is_students():
 
 # Runs ---------------------------------------------------------------------------------------------
 
-SMALL = """\
-title = "Small"
-[run]
-engine = "agents"
-draws = "mean"
-replications = 2
-[hospitals.city]
-population = 300_000
-ward_beds = 6
-[services.ct.city]
-sessions = ["Mon-Fri 08:00-18:00"]
-[services.liver_theatre.city]
-sessions = ["Tue 08:30-17:30"]
-[arrivals]
-warm_up = "8 weeks"
-period = "26 weeks"
-follow_up = "8 weeks"
-[[policy]]
-name = "colorectal_first"
-"""
-
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -177,8 +157,10 @@ def here(tmp_path, monkeypatch):
 
 
 def two():
-    more = SMALL.replace('"Tue 08:30-17:30"', '"Mon-Fri 08:30-17:30"').replace("Small", "More")
-    return [loads(SMALL, "small"), loads(more, "more")]
+    more = SMALL_REGION.replace('"Tue 08:30-17:30"', '"Mon-Fri 08:30-17:30"').replace(
+        "Small", "More"
+    )
+    return [loads(SMALL_REGION, "small"), loads(more, "more")]
 
 
 def test_a_run_is_the_same_from_where_it_stopped(here):
@@ -206,7 +188,7 @@ def test_a_run_is_the_same_from_where_it_stopped(here):
 
 
 def test_queues_pass_their_checks_and_every_defect_is_told(here):
-    large = SMALL.replace("300_000", "900_000")
+    large = SMALL_REGION.replace("300_000", "900_000")
     lived = runs.play(loads(large, "large"), "colorectal_first", 0)
     assert [check(lived)[3] for check in QUEUE_CHECKS] == [0] * len(QUEUE_CHECKS)
     assert all(check(lived)[2] for check in QUEUE_CHECKS)
@@ -235,13 +217,13 @@ def test_queues_pass_their_checks_and_every_defect_is_told(here):
 
 
 def test_equal_scenarios_differ_in_nothing(here):
-    same = [loads(SMALL, "small"), loads(SMALL, "again")]
+    same = [loads(SMALL_REGION, "small"), loads(SMALL_REGION, "again")]
     summary = runs.run_region(same, workers=1)
     for entry in summary["differences"]["again"].values():
         assert entry["estimate"] in (None, 0.0)
 
 
 def test_a_list_asked_for_more_than_it_is_open_is_told():
-    (warning,) = runs.overloaded(loads(SMALL.replace("300_000", "3_000_000"), "small"))[-1:]
+    (warning,) = runs.overloaded(loads(SMALL_REGION.replace("300_000", "3_000_000"), "small"))[-1:]
     assert "liver_theatre, city" in warning
-    assert not runs.overloaded(loads(SMALL, "small"))
+    assert not runs.overloaded(loads(SMALL_REGION, "small"))

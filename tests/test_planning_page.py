@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import SMALL_REGION, Outline
 
 pytest.importorskip("jinja2")
 
@@ -121,30 +121,6 @@ def folder_of(path: Path, arms: int = 2) -> Path:
     return path
 
 
-class _Outline(HTMLParser):
-    """A page's tags with their attributes, and the text within each of some tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._open.append(tag)
-        self.texts.setdefault(tag, []).append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        while tag in self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        for tag in set(self._open):
-            self.texts[tag][-1] += data
-
-
 @pytest.fixture(scope="module", params=[1, 2], ids=["one arm", "two arms"])
 def arms(request: pytest.FixtureRequest) -> int:
     return request.param
@@ -158,14 +134,14 @@ def written(tmp_path_factory: pytest.TempPathFactory, arms: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def outline(written: str) -> _Outline:
-    return _Outline(written)
+def outline(written: str) -> Outline:
+    return Outline(written)
 
 
 # The page ----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched(written: str, outline: _Outline) -> None:
+def test_nothing_is_fetched(written: str, outline: Outline) -> None:
     assert "default-src 'none'" in written
     assert not any(tag in ("link", "iframe", "img") for tag, _ in outline.tags)
     for _, attrs in outline.tags:
@@ -178,7 +154,7 @@ def test_nothing_is_fetched(written: str, outline: _Outline) -> None:
     assert len(written) < 1_000_000
 
 
-def test_every_arm_and_outcome_is_there(written: str, outline: _Outline, arms: int) -> None:
+def test_every_arm_and_outcome_is_there(written: str, outline: Outline, arms: int) -> None:
     for label in summary(arms)["labels"].values():
         assert any(label in text for text in outline.texts["h3"])
     for name, (label, *_) in OUTCOMES.items():
@@ -186,21 +162,21 @@ def test_every_arm_and_outcome_is_there(written: str, outline: _Outline, arms: i
     assert ("differences" in {attrs.get("id") for _, attrs in outline.tags}) == (arms > 1)
 
 
-def test_links_lead_somewhere_and_names_are_unique(outline: _Outline) -> None:
+def test_links_lead_somewhere_and_names_are_unique(outline: Outline) -> None:
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = [attrs["href"] or "" for tag, attrs in outline.tags if tag == "a"]
     assert {link.removeprefix("#") for link in links} <= set(ids)
 
 
-def test_headings_stand_in_order(outline: _Outline) -> None:
+def test_headings_stand_in_order(outline: Outline) -> None:
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_tables_have_captions_and_heads(written: str, outline: _Outline) -> None:
+def test_tables_have_captions_and_heads(written: str, outline: Outline) -> None:
     tables = re.findall(r"<table.*?</table>", written, re.DOTALL)
     assert tables
     assert all("<caption>" in table for table in tables)
@@ -208,7 +184,7 @@ def test_tables_have_captions_and_heads(written: str, outline: _Outline) -> None
     assert {attrs.get("scope") for attrs in heads} <= {"row", "col", "rowgroup"}
 
 
-def test_pictures_have_words_and_controls_have_names(outline: _Outline) -> None:
+def test_pictures_have_words_and_controls_have_names(outline: Outline) -> None:
     pictures = [attrs for tag, attrs in outline.tags if tag == "svg"]
     assert all(a.get("aria-hidden") == "true" or a.get("aria-label") for a in pictures)
     labels = [a["aria-label"] for a in pictures if "aria-label" in a]
@@ -218,7 +194,7 @@ def test_pictures_have_words_and_controls_have_names(outline: _Outline) -> None:
     assert any(text.startswith("Day") for text in outline.texts["label"])
 
 
-def test_a_service_nobody_asks_for_is_left_out(written: str, outline: _Outline) -> None:
+def test_a_service_nobody_asks_for_is_left_out(written: str, outline: Outline) -> None:
     assert "Liver theatre" in outline.texts["h3"]
     assert "PET" not in outline.texts["h3"]
 
@@ -367,26 +343,6 @@ def test_vidigi_accepts_the_events() -> None:
 
 # A run, by the command line ----------------------------------------------------------------------
 
-SMALL = """\
-title = "Small"
-[run]
-engine = "agents"
-draws = "mean"
-replications = 2
-[hospitals.city]
-population = 300_000
-[services.ct.city]
-sessions = ["Mon-Fri 08:00-18:00"]
-[services.liver_theatre.city]
-sessions = ["Tue 08:30-17:30"]
-[arrivals]
-warm_up = "8 weeks"
-period = "26 weeks"
-follow_up = "8 weeks"
-[[policy]]
-name = "colorectal_first"
-"""
-
 
 def test_a_run_writes_its_page_and_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas
@@ -395,7 +351,7 @@ def test_a_run_writes_its_page_and_events(tmp_path: Path, monkeypatch: pytest.Mo
     from crlm_sim.cli import app
 
     monkeypatch.chdir(tmp_path)
-    Path("small.toml").write_text(SMALL, "utf-8")
+    Path("small.toml").write_text(SMALL_REGION, "utf-8")
     Path("more.toml").write_text('base = "small.toml"\ntitle = "More"\n', "utf-8")
     options = ["--against", "more.toml", "--events", "--quiet", "--threads", "1", "--out", "run"]
     done = CliRunner().invoke(app, ["run", "small.toml", *options])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import Outline
 
 pytest.importorskip("jinja2")
 
@@ -92,30 +92,6 @@ def validation() -> Validation:
     return Validation(figures, [Drawn(one, one.curves[0], MONTHS, survival)], 20)
 
 
-class _Outline(HTMLParser):
-    """A page's tags with their attributes, and the text within each of some tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._open.append(tag)
-        self.texts.setdefault(tag, []).append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        while tag in self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        for tag in set(self._open):
-            self.texts[tag][-1] += data
-
-
 def written_by(path: Path, done: Validation) -> str:
     folder = Path("somewhere") / "targets"
     assert write_validation(path, done, result(done, folder)) == path
@@ -128,8 +104,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def outline(written: str) -> _Outline:
-    return _Outline(written)
+def outline(written: str) -> Outline:
+    return Outline(written)
 
 
 def row(text: str, words: str) -> list[str]:
@@ -142,7 +118,7 @@ def row(text: str, words: str) -> list[str]:
 # The page ----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched_and_nothing_runs(written: str, outline: _Outline) -> None:
+def test_nothing_is_fetched_and_nothing_runs(written: str, outline: Outline) -> None:
     assert "default-src 'none'" in written
     assert not any(tag in ("script", "link", "iframe", "img") for tag, _ in outline.tags)
     for _, attrs in outline.tags:
@@ -152,7 +128,7 @@ def test_nothing_is_fetched_and_nothing_runs(written: str, outline: _Outline) ->
     assert not re.search(r"https?:|@import|url\(", written)
 
 
-def test_links_lead_somewhere_and_names_are_unique(outline: _Outline) -> None:
+def test_links_lead_somewhere_and_names_are_unique(outline: Outline) -> None:
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = [attrs["href"] or "" for tag, attrs in outline.tags if tag == "a"]
@@ -161,7 +137,7 @@ def test_links_lead_somewhere_and_names_are_unique(outline: _Outline) -> None:
     assert set(named) <= set(ids)
 
 
-def test_headings_stand_in_order(outline: _Outline) -> None:
+def test_headings_stand_in_order(outline: Outline) -> None:
     assert outline.texts["h1"] == ["Published and simulated"]
     assert outline.texts["h2"] == [
         "In short",
@@ -175,7 +151,7 @@ def test_headings_stand_in_order(outline: _Outline) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_tables_have_captions_and_heads(written: str, outline: _Outline) -> None:
+def test_tables_have_captions_and_heads(written: str, outline: Outline) -> None:
     tables = re.findall(r"<table>.*?</table>", written, re.DOTALL)
     assert len(tables) == 1 + 1 + 2
     assert all(table.startswith("<table>\n<caption>") for table in tables)
@@ -184,7 +160,7 @@ def test_tables_have_captions_and_heads(written: str, outline: _Outline) -> None
     assert {attrs.get("scope") for attrs in heads} == {"row", "col"}
 
 
-def test_pictures_have_words(outline: _Outline) -> None:
+def test_pictures_have_words(outline: Outline) -> None:
     pictures = [attrs for tag, attrs in outline.tags if tag == "svg"]
     assert len(pictures) > 8
     for attrs in pictures:
@@ -196,7 +172,7 @@ def test_pictures_have_words(outline: _Outline) -> None:
     )
 
 
-def test_counts_are_stated(written: str, outline: _Outline) -> None:
+def test_counts_are_stated(written: str, outline: Outline) -> None:
     assert "9 published figures of 2 studies" in written
     assert "over 20 draws" in written
     table = re.sub(r"<[^>]*>", " ", written[written.index("<table>") :])
@@ -228,7 +204,7 @@ def test_what_is_not_told_is_a_dash(written: str) -> None:
     assert "counts as not inside" in written
 
 
-def test_studies_stand_by_title_with_their_source(written: str, outline: _Outline) -> None:
+def test_studies_stand_by_title_with_their_source(written: str, outline: Outline) -> None:
     studies = [text for text in outline.texts["h3"] if text in ("A series", f"Z trial {NASTY}")]
     assert studies == ["A series", f"Z trial {NASTY}"]
     assert "Somebody &amp; others, 2008" in written
@@ -258,7 +234,7 @@ def test_hits_and_misses_differ_in_shape(written: str) -> None:
     assert "1 figure that is neither a share" in written
 
 
-def test_curves_are_drawn_and_told(written: str, outline: _Outline) -> None:
+def test_curves_are_drawn_and_told(written: str, outline: Outline) -> None:
     assert any("new drug: overall survival" in text for text in outline.texts["figcaption"])
     assert "months from diagnosis" in written
     table = written[written.index("The same in a table") :]
@@ -267,7 +243,7 @@ def test_curves_are_drawn_and_told(written: str, outline: _Outline) -> None:
     assert cells[4:8] == ["12", "80", "74", "70 to 78"]
 
 
-def test_page_is_small_and_says_its_language(written: str, outline: _Outline) -> None:
+def test_page_is_small_and_says_its_language(written: str, outline: Outline) -> None:
     assert len(written.encode()) < 100_000
     assert dict(outline.tags)["html"] == {"lang": "en"}
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import DAY, SCENARIOS
+from helpers import DAY, SCENARIOS, Answer, crlm
 
 from crlm_sim.disease.patient import NEVER
 from crlm_sim.experiments import verify as v
@@ -22,31 +19,6 @@ from crlm_sim.scenario import load, loads
 ROOT = Path(__file__).parents[1]
 SEQUENCING = ROOT / "scenarios" / "sequencing.toml"
 NAME = "liver_first"
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-def crlm(*arguments: str) -> Answer:
-    """The `crlm` command in this process."""
-    from crlm_sim.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    before = sys.argv
-    sys.argv = ["crlm", *arguments]
-    code = 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return Answer(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

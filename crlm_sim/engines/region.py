@@ -13,8 +13,8 @@ from crlm_sim.engines.diary import DAYS_PER_WEEK, Session, public_holidays
 from crlm_sim.engines.network import BedPlan, Network, OtherPatients, StationPlan
 from crlm_sim.evidence import SERVICES
 from crlm_sim.evidence.capacity import figure
+from crlm_sim.scenario.quantities import DAYS_PER_YEAR, MINUTES_PER_DAY
 from crlm_sim.scenario.region import (
-    MINUTES_PER_DAY,
     MOST_PLACES,
     Arrivals,
     Calendar,
@@ -26,7 +26,6 @@ from crlm_sim.scenario.region_checks import places_on, sessions_on
 
 MOST_AT_A_HOSPITAL = 2**20
 """Patients of hospital h have numbers from h times this on, whoever else there is."""
-_DAYS_PER_YEAR = 365.25
 _PER = 100_000.0
 
 
@@ -162,9 +161,9 @@ def _at_hospital(
     region: Region, place: int, name: str, seed: int, draw: int, replicate: int
 ) -> tuple[np.ndarray, np.ndarray]:
     arrivals = region.arrivals
-    per_day = expected_per_year(region, name) / _DAYS_PER_YEAR
-    years = arrivals.days / _DAYS_PER_YEAR
-    most = per_day * (1.0 + abs(arrivals.season)) * max(1.0, (1.0 + arrivals.trend) ** years)
+    per_day = expected_per_year(region, name) / DAYS_PER_YEAR
+    years = arrivals.days / DAYS_PER_YEAR
+    most = per_day * (1.0 + arrivals.season) * max(1.0, (1.0 + arrivals.trend) ** years)
     numbers: list[int] = []
     minutes: list[int] = []
     day = 0.0
@@ -183,7 +182,7 @@ def _at_hospital(
 
 def _more(arrivals: Arrivals, first_day: date, day: float) -> float:
     """Season and trend on a day of the run, relative to the rate at its start."""
-    of_year = (first_day.timetuple().tm_yday - 1 + day) / _DAYS_PER_YEAR
+    of_year = (first_day.timetuple().tm_yday - 1 + day) / DAYS_PER_YEAR
     peak = (arrivals.peak_month - 0.5) / 12.0
     season = 1.0 + arrivals.season * math.cos(2.0 * math.pi * (of_year - peak))
-    return season * (1.0 + arrivals.trend) ** (day / _DAYS_PER_YEAR)
+    return season * (1.0 + arrivals.trend) ** (day / DAYS_PER_YEAR)

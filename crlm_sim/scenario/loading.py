@@ -97,7 +97,7 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
     _check_together(source, inhabitants, parameters, services)
     check_policies(source, outcomes.reference if outcomes else None)
     if run and region and region.hospitals:
-        _check_run_with_queues(source, run)
+        _check_run_with_queues(source, run, population)
     check_eligible(source, population)
     for policy in policies:
         check_rules(source, policy)
@@ -172,8 +172,17 @@ def _values(source: Source, heading: str, known: Sequence[str]) -> Values:
     return found
 
 
-def _check_run_with_queues(source: Source, run: Run) -> None:
-    """Queues are for the agents engine; replications show chance, so parameters are held."""
+def _check_run_with_queues(source: Source, run: Run, population: Population | None) -> None:
+    """Queues are for the agents engine; replications show chance, so parameters are held.
+
+    Everybody who is diagnosed queues, so nobody can be left out and [arrivals] says who comes.
+    """
+    if population and population.eligible is not None:
+        text = "with hospitals everybody who is diagnosed is treated"
+        source.wrong(("population", "eligible"), text, "leave it out")
+    if run.arrivals_per_year:
+        text = "with hospitals [arrivals] says who comes"
+        source.wrong(("run", "arrivals_per_year"), text, "leave it out")
     for key, needed in (("engine", "agents"), ("draws", MEAN)):
         if getattr(run, key) != needed:
             text = f"run.{key} must be '{needed}' in a scenario with hospitals"

@@ -27,9 +27,9 @@ from crlm_sim.scenario.kinds import (
     within,
 )
 from crlm_sim.scenario.messages import Wrong, nearest, shown
+from crlm_sim.scenario.quantities import MINUTES_PER_DAY
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MINUTES_PER_DAY = 24 * 60
 _SESSION = re.compile(
     r"([A-Za-z]+)(?:\s*-\s*([A-Za-z]+))?\s+(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)"
 )
@@ -136,10 +136,16 @@ def _write_minutes(minutes: int) -> str:
 
 
 def _read_change(value: object) -> float:
-    """A share that may be negative, such as '-2 %'."""
+    """Growth a year, from -50 % to 100 %; it may be negative, such as '-2 %'."""
     if isinstance(value, str) and value.strip().startswith("-"):
-        return -quantities.share(value.strip()[1:])
-    return quantities.share(value) if isinstance(value, str) else quantities.finite(value)
+        change = -quantities.share(value.strip()[1:])
+    elif isinstance(value, str):
+        change = quantities.share(value)
+    else:
+        change = quantities.finite(value)
+    if not -0.5 <= change <= 1.0:
+        raise Wrong(f"must lie between '-50 %' and '100 %' a year (got {shown(value)})")
+    return change
 
 
 _TEXT = WithJsonSchema({"type": "string"})
@@ -166,6 +172,7 @@ Yearly = Annotated[
 ]
 _PART = WithJsonSchema({"type": ["number", "string"]})
 Share = Annotated[float | None, BeforeValidator(quantities.positive_share), _PART]
+SomeShare = Annotated[float, BeforeValidator(quantities.share), _PART]
 Change = Annotated[float, BeforeValidator(_read_change), _PART]
 
 
@@ -260,7 +267,7 @@ class Arrivals(_Part):
         None,
         description="New patients a year of each 100,000 people served; ours if not said.",
     )
-    season: Change = Field(
+    season: SomeShare = Field(
         0.0, description="How much more are diagnosed in the peak month than on average."
     )
     peak_month: Annotated[int, *within(1, 12)] = Field(1, description="The month of most.")

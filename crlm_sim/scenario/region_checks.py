@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import cache
 
-from crlm_sim.evidence import ACTIVITIES, SERVICES, parameters
+from crlm_sim.evidence import ACTIVITIES, SERVICES, pack, parameters
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import nearest
 from crlm_sim.scenario.region import Region, Slot, Station
@@ -101,20 +102,15 @@ def _check_station(
     _check_open(source, path, station, region)
 
 
+@cache
 def _planned(service: str) -> Mapping[str, int]:
     """Minutes the diary reckons with for each activity of a service."""
     table = parameters()
     return {
         activity: math.ceil(table[f"{activity}.minutes"].value[0])
-        for activity, name in zip(ACTIVITIES, _services_of(), strict=True)
-        if name == service
+        for activity, number in zip(ACTIVITIES, pack()[0]["activity_service"], strict=True)
+        if SERVICES[number] == service
     }
-
-
-def _services_of() -> list[str]:
-    from crlm_sim.evidence import pack
-
-    return [SERVICES[int(number)] for number in pack()[0]["activity_service"]]
 
 
 def _check_open(source: Source, path: Path, station: Station, region: Region) -> None:
