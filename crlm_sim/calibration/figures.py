@@ -23,13 +23,12 @@ from crlm_sim.disease.growth import LOG_ML_OF_MM3
 from crlm_sim.disease.patient import NEVER
 from crlm_sim.engines import cohort, screening
 from crlm_sim.outcomes import survival
-from crlm_sim.outcomes.clocks import CLOCKS, reached, times
+from crlm_sim.outcomes.clocks import CLOCKS, curve_of, reached, times
 from crlm_sim.outcomes.definitions import (
     CONDITIONS,
     DAYS_PER_MONTH,
     measure,
     spans,
-    whole_days,
 )
 from crlm_sim.outcomes.definitions import CURVES as OWN_CURVES
 from crlm_sim.outcomes.hazards import concordance, log_hazard_ratio
@@ -201,14 +200,6 @@ def _survival(
         return math.nan, 0
     found = survival.survival_at(curve_of(minutes, happened), round(day))
     return found.estimate, len(minutes)
-
-
-def curve_of(minutes: NDArray, happened: NDArray) -> survival.Curve:
-    """The daily Kaplan–Meier curve of times in minutes."""
-    days = whole_days(minutes)
-    size = int(days.max(initial=0)) + 2
-    events = np.bincount(days[happened], minlength=size)
-    return survival.kaplan_meier(events, np.bincount(days[~happened], minlength=size))
 
 
 def _fong(arm: Lived, study: Study) -> tuple[float, float]:

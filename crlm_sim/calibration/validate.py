@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crlm_sim.calibration import scales
-from crlm_sim.calibration.figures import Lived, curve_of, read
+from crlm_sim.calibration.figures import Lived, read
 from crlm_sim.calibration.likelihood import discrepancy_weights
 from crlm_sim.calibration.simulate import StudySimulator, Target, targets_of
 from crlm_sim.calibration.study import PublishedCurve, Study
 from crlm_sim.evidence import Posterior, parameters
 from crlm_sim.evidence.parameters import drawn
-from crlm_sim.outcomes.clocks import DEFAULT_CLOCK, times
+from crlm_sim.outcomes.clocks import DEFAULT_CLOCK, curve_of, times
 from crlm_sim.outcomes.definitions import DAYS_PER_MONTH
 
 Floats = NDArray[np.float64]

@@ -24,10 +24,11 @@ from crlm_sim import __version__
 from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
-from crlm_sim.experiments.run import FolderError, Progress, RunFolder, scenario_hash
+from crlm_sim.experiments.run import FolderError, Progress, RunFolder, provenance_of, scenario_hash
 from crlm_sim.experiments.simulate import packed_parameters
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes.courses import sample
+from crlm_sim.outcomes.definitions import DAYS_PER_YEAR
 from crlm_sim.outcomes.planning import (
     Played,
     Window,
@@ -100,9 +101,9 @@ def _window(scenario: Scenario) -> Window:
     return start, start + round(arrivals.period * MINUTES_PER_DAY)
 
 
-def _task(scenario: Scenario, policy: str, replicate: int) -> dict[str, Any]:
+def _task(arm: Arm, replicate: int) -> dict[str, Any]:
     """What one replication found, as JSON can hold it."""
-    played = play(scenario, policy, replicate, keep_log=replicate == 0)
+    played = play(arm.scenario, arm.policy, replicate, keep_log=replicate == 0)
     weeks = {
         service: {"wait_days": _plain(waits), "queue": _plain(queues)}
         for service, waits, queues in by_week(played)
@@ -139,8 +140,8 @@ def run_region(
     """Every replication of every arm, and the run folder with what they found.
 
     As many replications as the first scenario says; `events` keeps the event log of the first of
-    each arm. Raises FolderError if the folder cannot be
-    written; a KeyboardInterrupt leaves what is done where the same call finds it.
+    each arm. Raises FolderError if the folder cannot be written; a KeyboardInterrupt leaves what is
+    done where the same call finds it.
     """
     arms = arms_of(scenarios)
     number = scenarios[0].run.replications
@@ -179,17 +180,16 @@ def _all(
     if progress:
         progress(done, len(tasks))
     if missing:
-        _task(arms[0].scenario, arms[0].policy, missing[0][1])  # compiles, for all workers
+        first = missing.pop(0)  # here, before the workers, who find it compiled
+        _keep(_file(kept, first), _task(arms[first[0]], first[1]))
+        done += 1
+        if progress:
+            progress(done, len(tasks))
+    if missing:
         with ProcessPoolExecutor(
             min(workers, len(missing)), multiprocessing.get_context("spawn")
         ) as pool:
-            futures = {
-                pool.submit(_task, arms[arm].scenario, arms[arm].policy, replicate): (
-                    arm,
-                    replicate,
-                )
-                for arm, replicate in missing
-            }
+            futures = {pool.submit(_task, arms[arm], r): (arm, r) for arm, r in missing}
             try:
                 for future in as_completed(futures):
                     _keep(_file(kept, futures[future]), future.result())
@@ -312,7 +312,7 @@ def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     services = params["activity_service"][0]
     times = patients["times_done"][:, : len(services)].mean(axis=0)
     minutes = params["activity_minutes"][0]
-    years = network.end / (365.25 * MINUTES_PER_DAY)
+    years = network.end / (DAYS_PER_YEAR * MINUTES_PER_DAY)
     asked = np.zeros(len(network.stations))
     for (service, home), numbers in network.where.items():
         own = (services == service) & (minutes > 0.0)
@@ -352,8 +352,8 @@ def _write(
         for (arm, replicate), one in sorted(found.items())
     ]
     (folder / "replications.json").write_text(json.dumps(each), encoding="utf-8")
-    provenance = {"program": f"crlm_sim {__version__}", "command": command, "seed": summary["seed"]}
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1), encoding="utf-8")
+    provenance = json.dumps(provenance_of(scenarios, summary, command), indent=1)
+    (folder / "provenance.json").write_text(provenance, encoding="utf-8")
 
 
 def _write_events(folder: Path, arms: Sequence[Arm]) -> None:

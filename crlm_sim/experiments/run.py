@@ -288,22 +288,24 @@ def _write(folder: Path, scenario: Scenario, done: Run, command: str) -> None:
     summary = done.summary | {"swimmer": _swimmers(scenario)}
     text = json.dumps(summary, indent=1, allow_nan=False)
     (folder / "summary.json").write_text(text, encoding="utf-8")
-    provenance = json.dumps(_provenance(scenario, done, command), indent=1)
+    provenance = json.dumps(provenance_of([scenario], done.summary, command), indent=1)
     (folder / "provenance.json").write_text(provenance, encoding="utf-8")
     done.dataset().to_zarr(folder / "results.zarr", consolidated=False)
 
 
-def _provenance(scenario: Scenario, done: Run, command: str) -> dict[str, Any]:
+def provenance_of(
+    scenarios: Sequence[Scenario], summary: dict[str, Any], command: str
+) -> dict[str, Any]:
     """What another machine needs to make the same run again; no user, host or path of this one."""
     numbers = repr([(p.name, p.value, p.lower, p.upper) for p in parameters().values()])
     return {
         "program": f"crlm_sim {__version__}",
         "command": command,
-        "seed": scenario.run.seed,
-        "scenario_sha256": scenario_hash(scenario),
+        "seed": summary["seed"],
+        "scenario_sha256": " ".join(scenario_hash(one) for one in scenarios),
         "parameters_sha256": hashlib.sha256(numbers.encode()).hexdigest(),
-        "engine": done.summary["engine"],
-        "seconds": done.summary["seconds"],
+        "engine": summary["engine"],
+        "seconds": summary["seconds"],
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "libraries": {name: metadata.version(name) for name in _RECORDED},

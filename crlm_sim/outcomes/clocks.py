@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crlm_sim.disease.patient import LINES, NEVER
-from crlm_sim.outcomes.definitions import Flags, Whole
+from crlm_sim.outcomes import survival
+from crlm_sim.outcomes.definitions import Flags, Whole, whole_days
 
 Records = np.ndarray
 """Lived patients, dtype PATIENT."""
@@ -101,3 +102,11 @@ def times(
     followed = np.minimum(patients["end_minute"] - start, most_minutes)
     happened = until <= followed
     return np.where(happened, until, followed), happened, who
+
+
+def curve_of(minutes: Whole, happened: Flags) -> survival.Curve:
+    """The daily Kaplan–Meier curve of times in minutes."""
+    days = whole_days(minutes)
+    size = int(days.max(initial=0)) + 2
+    events = np.bincount(days[happened], minlength=size)
+    return survival.kaplan_meier(events, np.bincount(days[~happened], minlength=size))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
+from crlm_sim.engines.diary import DAYS_PER_WEEK
 from crlm_sim.evidence import ACTIVITIES, SERVICES
-from crlm_sim.outcomes.planning import DAYS_PER_WEEK, Played
+from crlm_sim.outcomes.planning import Played
 
 STAGES = (
     "at home, next step booked",

@@ -7,23 +7,23 @@ for each outcome; intervals come from replications, in `experiments`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
-from crlm_sim.engines.network import DEAD, FOUND_UNRESECTABLE, STILL_WAITING, Diaries, Network
+from crlm_sim.engines.diary import DAYS_PER_WEEK
+from crlm_sim.engines.network import DEAD, FOUND_UNRESECTABLE, Diaries, Network
 from crlm_sim.evidence import SERVICES
 from crlm_sim.outcomes import survival
-from crlm_sim.outcomes.clocks import times
-from crlm_sim.outcomes.definitions import DAYS_PER_YEAR, whole_days
+from crlm_sim.outcomes.clocks import curve_of, times
+from crlm_sim.outcomes.definitions import DAYS_PER_YEAR
 
 Window = tuple[int, int]
 """First minute that counts, and the first that does not any more."""
 
-DAYS_PER_WEEK = 7
 _TARGET_TREATMENT = 62
 _TARGET_DECISION = 31
 _THEATRES = ("colorectal_theatre", "liver_theatre", "joint_theatre", "thoracic_theatre")
@@ -179,11 +179,7 @@ def _of_patients(played: Played) -> dict[str, float]:
 
 def _survival(patients: np.ndarray) -> dict[str, float]:
     minutes, died, _ = times(patients, "diagnosis", "os")
-    days = whole_days(minutes)
-    size = int(days.max(initial=0)) + 2
-    curve = survival.kaplan_meier(
-        np.bincount(days[died], minlength=size), np.bincount(days[~died], minlength=size)
-    )
+    curve = curve_of(minutes, died)
     found = {
         f"os_{years}y": survival.survival_at(curve, round(years * DAYS_PER_YEAR)).estimate
         for years in (1, 2, 3)
@@ -252,23 +248,17 @@ def _beds(played: Played) -> dict[str, float]:
 # By week ------------------------------------------------------------------------------------------
 
 
-def weeks_of(window: Window) -> Sequence[Window]:
-    """The whole weeks of a window."""
-    length = DAYS_PER_WEEK * MINUTES_PER_DAY
-    number = (window[1] - window[0]) // length
-    return [(window[0] + n * length, window[0] + (n + 1) * length) for n in range(number)]
-
-
 def by_week(played: Played) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
     """(service, median wait in days of those ready in each week, mean queue in it)."""
     waits = played.diaries.waits
-    weeks = weeks_of((0, played.network.end))
+    length = DAYS_PER_WEEK * MINUTES_PER_DAY
+    weeks = range(played.network.end // length)
     for service in services_of(played.network):
         own = waits[waits["service"] == SERVICES.index(service)]
         days = _days(own)
-        week = own["ready"] // (DAYS_PER_WEEK * MINUTES_PER_DAY)
-        medians = [_quantile(days[week == n], 0.5) for n in range(len(weeks))]
-        queues = [mean_queue(own, one) for one in weeks]
+        week = own["ready"] // length
+        medians = [_quantile(days[week == n], 0.5) for n in weeks]
+        queues = [mean_queue(own, (n * length, (n + 1) * length)) for n in weeks]
         yield service, np.array(medians), np.array(queues)
 
 
@@ -329,8 +319,3 @@ def links(counts: NDArray[np.int64]) -> list[tuple[str, str, int]]:
     ]
     steps += [(one, two, last[n, m]) for n, one in enumerate(COURSES) for m, two in enumerate(LAST)]
     return [(one, two, int(number)) for one, two, number in steps]
-
-
-def still_waiting(played: Played) -> int:
-    """How many were on a list when the run ended."""
-    return int((played.diaries.waits["outcome"] == STILL_WAITING).sum())
