@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numba
@@ -50,6 +52,17 @@ compiled = numba.njit(cache=True, error_model="numpy")
 
 compiled_parallel = numba.njit(cache=True, parallel=True, error_model="numpy")
 """Decorator of the loops over patients."""
+
+
+@contextmanager
+def threads_of(number: int | None) -> Iterator[None]:
+    """Loops over patients run on at most this many threads meanwhile; None changes nothing."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(number or before, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def is_in_cache(name: str) -> bool:

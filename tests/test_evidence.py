@@ -25,7 +25,7 @@ PACKAGE = Path(crlm_sim.__file__).parent
 PUBLISHED = Path(__file__).parents[2] / "shared" / "evidence" / "published_figures.csv"
 ALL = list(parameters().values())
 UNCERTAIN = [p for p in ALL if p.law != "fixed"]
-COMPILED_ROOMS = ("disease", "care", "engines")
+COMPILED_ROOMS = ("disease", "care", "engines", "outcomes")
 CLINICAL_ROOMS = ("disease", "care")
 
 

@@ -234,6 +234,13 @@ _OUTCOMES = [
     ("theatre_minutes", "i8"),
     ("cured", "i8"),
     ("end_minute", "i8"),
+    ("cost_pounds", "i8"),
+    ("drugs_pounds", "i8"),
+    ("procedures_pounds", "i8"),
+    ("beds_pounds", "i8"),
+    ("counted_days", "i8"),
+    ("quality_days", "i8"),
+    ("net_benefit_pounds", "i8"),
 ]
 
 _LINES = [

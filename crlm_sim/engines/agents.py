@@ -48,7 +48,7 @@ from crlm_sim.engines.steps import (
     waits_until,
 )
 
-Row = tuple[int, int, int, int, int]
+Row = tuple[int, int, int, int, int, int]
 Care = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Everybody's own settings, the same as numbers, the policy's numbers, its rules."""
 Step = tuple[int, int, int, int, int, int]
@@ -103,7 +103,8 @@ def _course(world: _World, place: int, horizon: int) -> Events:
                     yield place_in_service
                     yield env.timeout(end - start)
             if world.log is not None:
-                world.log.append((number, activity, service, start, end))
+                regimen = int(patients["course_regimen"][place])
+                world.log.append((number, activity, service, start, end, regimen))
         now = int(env.now) - diagnosis
         going, *planned = next_step(
             patients, place, params, *world.care, kind, activity, start, now, event, horizon

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numba import prange
 
 from crlm_sim.care.policy import as_values, no_rules
-from crlm_sim.compiled import compiled, compiled_parallel, is_in_cache
+from crlm_sim.compiled import compiled, compiled_parallel, is_in_cache, threads_of
 from crlm_sim.disease.onset import begin
 from crlm_sim.disease.patient import PATIENT, new_patients
 from crlm_sim.engines.steps import ACTIVITY, ACTIVITY_LOG, carry_out, plan
@@ -33,6 +32,7 @@ def live(patient, params, settings, values, policy, rules, horizon, log):
                 row.service = service
                 row.start = start
                 row.end = end
+                row.regimen = patient.course_regimen
             rows += 1
         going = carry_out(
             patient,
@@ -118,9 +118,7 @@ def simulate(
     check_blank(patients)
     own = own_settings(policy, len(patients))
     rules = no_rules() if rules is None else rules
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads or before, before))
-    try:
+    with threads_of(threads):
         if not keep_log:
             _live_with_log(patients, params, own, rules, horizon_minutes, 0)
             return None
@@ -131,8 +129,6 @@ def simulate(
             patients[:] = blank
             own = own_settings(policy, len(patients))
             log, rows = _live_with_log(patients, params, own, rules, horizon_minutes, longest)
-    finally:
-        numba.set_num_threads(before)
     return log[np.arange(log.shape[1])[None, :] < rows[:, None]]
 
 

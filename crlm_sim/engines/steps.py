@@ -36,9 +36,17 @@ LOOK_AGAIN = -2
 """What ends a wait besides clinical events: the scan is too old."""
 
 ACTIVITY_LOG = np.dtype(
-    [("patient", "i8"), ("activity", "i8"), ("service", "i8"), ("start", "i8"), ("end", "i8")]
+    [
+        ("patient", "i8"),
+        ("activity", "i8"),
+        ("service", "i8"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("regimen", "i8"),
+    ]
 )
-"""One row for every activity begun; minutes from the patient's diagnosis."""
+"""One row for every activity begun; minutes from the patient's diagnosis. The regimen is that of
+the course under way, which a cycle is given of."""
 
 
 @compiled

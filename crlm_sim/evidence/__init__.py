@@ -15,6 +15,7 @@ from crlm_sim.evidence.parameters import (
     Parameter,
     pack,
     parameters,
+    prices_and_utilities,
     shipped_posterior,
 )
 from crlm_sim.evidence.posterior import Posterior, PosteriorError
@@ -32,5 +33,6 @@ __all__ = [
     "PosteriorError",
     "pack",
     "parameters",
+    "prices_and_utilities",
     "shipped_posterior",
 ]

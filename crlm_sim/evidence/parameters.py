@@ -29,7 +29,7 @@ from crlm_sim.evidence.posterior import (
 )
 
 _Z95 = 1.959963984540054
-_GROUPS = ("population.toml", "tumour_and_liver.toml", "clinic.toml")
+_GROUPS = ("population.toml", "tumour_and_liver.toml", "clinic.toml", "economics.toml")
 _TABLES = (
     ("regimen", "regimens.toml"),
     ("activity", "activities.toml"),
@@ -41,6 +41,8 @@ _TABLES = (
 _LIFE_TABLE = "life_table_uk_2017_19.csv"
 LAWS = ("fixed", "normal", "lognormal", "logitnormal")
 ASSUMPTION = "assumption"
+PLACEHOLDER = "placeholder"
+_PRICED_UNITS = ("GBP", "utility")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ class Parameter:
     @property
     def is_assumption(self) -> bool:
         """Whether no published figure stands behind the value."""
-        return self.source.startswith(ASSUMPTION)
+        return self.source.startswith((ASSUMPTION, PLACEHOLDER))
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it is a price or utility that stands in for one that nobody has published."""
+        return self.source.startswith(PLACEHOLDER)
 
     @property
     def is_scalar(self) -> bool:
@@ -130,6 +137,11 @@ def parameters() -> dict[str, Parameter]:
                     name = f"{row}.{field}"
                     found[name] = _parameter(name, f"{kind} {row}".replace("_", " "), entry)
     return found
+
+
+def prices_and_utilities() -> dict[str, Parameter]:
+    """The parameters that money and QALYs rest on, by name."""
+    return {name: one for name, one in parameters().items() if one.unit.startswith(_PRICED_UNITS)}
 
 
 REGIMENS = tuple(_read_toml("regimens.toml"))

@@ -154,5 +154,6 @@ def _plain(parameter: Parameter) -> dict[str, Any]:
         "unit": parameter.unit,
         "source": parameter.source,
         "assumption": parameter.is_assumption,
+        "placeholder": parameter.is_placeholder,
         "note": parameter.note,
     }

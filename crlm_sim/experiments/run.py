@@ -23,10 +23,16 @@ import numpy as np
 
 from crlm_sim import __version__
 from crlm_sim.disease.patient import CAUSES, NEVER
-from crlm_sim.evidence import ACTIVITIES, parameters, shipped_posterior
+from crlm_sim.evidence import (
+    ACTIVITIES,
+    parameters,
+    prices_and_utilities,
+    shipped_posterior,
+)
 from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes import Tally, summarise_draws
+from crlm_sim.outcomes.definitions import POUNDS
 from crlm_sim.scenario import Scenario, to_toml
 
 if TYPE_CHECKING:
@@ -278,8 +284,24 @@ def _summary(
         "horizon_years": scenario.horizon_minutes / 525_960,
         "reference": scenario.reference,
         "labels": {policy.name: policy.label or policy.name for policy in scenario.policies},
+        "economics": described_economics(scenario),
         **entries,
         "flow": pooled.flow(),
+    }
+
+
+def described_economics(scenario: Scenario) -> dict[str, Any]:
+    """What money and QALYs rest on: rates, threshold, and which inputs are placeholders."""
+    inputs = prices_and_utilities()
+    placeholders = [
+        name for name, one in inputs.items() if one.is_placeholder and name not in scenario.changes
+    ]
+    return {
+        "currency": POUNDS,
+        "perspective": "the health service",
+        **scenario.economics.model_dump(),
+        "inputs": len(inputs),
+        "placeholders": placeholders,
     }
 
 

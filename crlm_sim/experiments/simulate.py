@@ -13,6 +13,7 @@ from crlm_sim.engines.arrivals import arrival_minutes
 from crlm_sim.engines.screening import eligible
 from crlm_sim.engines.steps import ACTIVITY, EVENT, carry_out, plan
 from crlm_sim.evidence import ACTIVITIES, pack, shipped_posterior
+from crlm_sim.outcomes.costing import cost_courses
 from crlm_sim.scenario import Scenario
 
 _MOST_SCREENED = 100_000
@@ -47,7 +48,7 @@ def simulate_block(
     threads: int | None = None,
     keep_log: bool = False,
 ) -> Block:
-    """The patients of these numbers under one policy of a scenario."""
+    """The patients of these numbers under one policy of a scenario, with what they cost."""
     place = scenario.policy_names.index(policy)
     patients = cohort.blank_records(numbers, scenario.run.seed, draw, replicate, place)
     packed = scenario.packed_policy(policy)
@@ -55,10 +56,26 @@ def simulate_block(
     arrivals = arrival_minutes(patients, scenario.run.arrivals_per_year)
     rules = scenario.packed_rules(policy)
     if engine == "agents":
-        log = agents.simulate(patients, params, packed, horizon, arrivals, keep_log, rules)
+        log = agents.simulate(patients, params, packed, horizon, arrivals, True, rules)
     else:
-        log = cohort.simulate(patients, params, packed, horizon, threads, keep_log, rules)
-    return Block(patients, arrivals, log)
+        log = cohort.simulate(patients, params, packed, horizon, threads, True, rules)
+    assert log is not None
+    put_costs(scenario, patients, log, params, threads)
+    return Block(patients, arrivals, log if keep_log else None)
+
+
+def put_costs(
+    scenario: Scenario,
+    patients: np.ndarray,
+    log: np.ndarray,
+    params: np.ndarray,
+    threads: int | None = None,
+) -> None:
+    """Cost lived patients as the scenario's economics say (`outcomes.costing`)."""
+    said = scenario.economics
+    cost_courses(
+        patients, log, params, said.discount_costs, said.discount_effects, said.threshold, threads
+    )
 
 
 class EmptyPopulation(ValueError):

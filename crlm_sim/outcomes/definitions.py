@@ -26,6 +26,11 @@ DAYS_PER_YEAR = 365.25
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 MINUTES_PER_MONTH = 43_830
 
+POUNDS = "pounds of 2023/24"
+QALYS = "QALYs"
+PRICED = (POUNDS, QALYS)
+"""Units of what rests on prices and utilities, placeholders among them."""
+
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Columns = Mapping[str, Whole]
@@ -419,6 +424,20 @@ OUTCOMES: tuple[Outcome, ...] = (
         1.0 / DAYS_PER_YEAR,
         True,
     ),
+    _mean("cost", "cost, discounted", POUNDS, "cost_pounds", better=False),
+    _mean("cost_drugs", "of that, drugs and giving them", POUNDS, "drugs_pounds"),
+    _mean("cost_procedures", "of that, scans, visits and procedures", POUNDS, "procedures_pounds"),
+    _mean("cost_beds", "of that, days in bed", POUNDS, "beds_pounds"),
+    _mean(
+        "life_years_discounted",
+        "life-years, discounted",
+        "years",
+        "counted_days",
+        1.0 / DAYS_PER_YEAR,
+        True,
+    ),
+    _mean("qaly", "QALYs, discounted", QALYS, "quality_days", 1.0 / DAYS_PER_YEAR, True),
+    _mean("nmb", "net monetary benefit", POUNDS, "net_benefit_pounds", better=True),
 )
 """Every outcome, in the order of every table."""
 

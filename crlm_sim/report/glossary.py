@@ -30,6 +30,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Median survival",
         "The time by which half of the patients have died; not given if fewer than half have.",
     ),
+    (
+        "Net monetary benefit",
+        "QALYs times what one may cost, less the cost: what a policy is worth in money.",
+    ),
     ("Number at risk", "Patients still followed and without the event at that time."),
     ("OS", "Overall survival: from diagnosis to death from any cause."),
     (
@@ -50,6 +54,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Portal vein embolisation",
         "Blocking the vein to one part of the liver to make another grow.",
+    ),
+    (
+        "QALY",
+        "Quality-adjusted life-year: a year lived, weighted by how good the state is in which it "
+        "is lived, from 0 (as bad as being dead) to 1.",
     ),
     (
         "R0, R1",

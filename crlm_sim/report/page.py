@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_sim.report import assumptions, curves, flow, swimmer, tables, words
 from crlm_sim.report.glossary import GLOSSARY
+from crlm_sim.report.money import placeholders_sentence
 from crlm_sim.report.run_folder import Run, read_run
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _context(run: Run) -> dict[str, Any]:
         "findings": words.findings(run),
         "caution": words.CAUTION,
         "band": words.band(run),
+        "money": placeholders_sentence(run.summary["economics"]) if run.has_money else "",
         "interval": words.interval_name(kinds),
         "labels": [run.label(name) for name in run.names],
         "reference": run.label(run.reference) if run.reference else "",

@@ -49,6 +49,11 @@ class Run:
             return found
         return 1
 
+    @property
+    def has_money(self) -> bool:
+        """Whether courses were costed; runs of older versions were not."""
+        return "economics" in self.summary
+
     def label(self, name: str) -> str:
         """A policy's name for readers."""
         return str((self.summary.get("labels") or {}).get(name) or name.replace("_", " "))

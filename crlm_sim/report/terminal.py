@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crlm_sim.outcomes import OUTCOMES, Outcome
+from crlm_sim.outcomes.definitions import POUNDS, QALYS
+from crlm_sim.report.money import placeholders_sentence
 
 _SHOWN = (
     "os_median_months",
@@ -32,7 +34,12 @@ _SHOWN = (
     "cycles",
     "theatre_minutes",
     "bed_days",
+    "cost",
+    "qaly",
+    "nmb",
 )
+_TOLD = ("months", POUNDS)
+"""Units that the label does not say."""
 _NARROWEST, _WIDEST = 80, 160
 _REVIEW_COLUMNS = ("the review says", "modelled", "published", "simulated", "verdict")
 _REVIEW_RATIOS = (27, 19, 20, 22, 12)
@@ -60,6 +67,8 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 def _number(value: float, unit: str) -> str:
     if unit == "proportion":
         return f"{100 * value:z.1f}"
+    if unit == QALYS:
+        return f"{value:z.2f}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:z.1f}"
 
 
@@ -76,7 +85,7 @@ def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> st
 
 def _label(outcome: Outcome, difference: bool = False) -> str:
     if _unit(outcome) != "proportion":
-        return f"{outcome.label}, {outcome.unit}" if outcome.unit == "months" else outcome.label
+        return f"{outcome.label}, {outcome.unit}" if outcome.unit in _TOLD else outcome.label
     return f"{outcome.label}, {'points' if difference else '%'}"
 
 
@@ -106,7 +115,7 @@ def run_text(summary: dict[str, Any]) -> str:
         reference = summary["labels"][summary["reference"]]
         columns = ["difference", *(summary["labels"][name] for name in others)]
         parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
-    parts += ["", *_how_uncertain(summary)]
+    parts += ["", *_how_uncertain(summary), placeholders_sentence(summary["economics"])]
     return _render(parts)
 
 

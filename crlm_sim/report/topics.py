@@ -14,7 +14,8 @@ SURGERY = "Reaching and completing surgery"
 HARM = "Complications and side effects"
 COURSE = "Response, recurrence and cause of death"
 RESOURCES = "Treatment and hospital resources used"
-TOPICS = (SURVIVAL, SURGERY, HARM, COURSE, RESOURCES)
+MONEY = "Cost and quality-adjusted life"
+TOPICS = (SURVIVAL, SURGERY, HARM, COURSE, RESOURCES, MONEY)
 
 _TOPIC_OF = {
     "life_years": SURVIVAL,
@@ -35,6 +36,7 @@ _TOPIC_OF = {
     "steatohepatitis": HARM,
     "severe_toxicity": HARM,
     "emergency_primary": HARM,
+    "life_years_discounted": MONEY,
 }
 _TOPIC_OF_KIND = {
     "survival": SURVIVAL,
@@ -74,6 +76,19 @@ def _is_selected(outcome: Outcome) -> bool:
     return outcome.source not in _EVERYONE
 
 
+def _topic(outcome: Outcome) -> str:
+    if is_priced(outcome.unit):
+        return MONEY
+    return _TOPIC_OF.get(outcome.name) or _TOPIC_OF_KIND.get(outcome.kind, COURSE)
+
+
+def is_priced(unit: str) -> bool:
+    """Whether what has this unit rests on prices or utilities, placeholders among them."""
+    from crlm_sim.outcomes.definitions import PRICED
+
+    return unit in PRICED
+
+
 def _known() -> dict[str, Described]:
     from crlm_sim.outcomes.definitions import OUTCOMES
 
@@ -82,7 +97,7 @@ def _known() -> dict[str, Described]:
             name=o.name,
             label=o.label,
             unit=o.unit,
-            topic=_TOPIC_OF.get(o.name) or _TOPIC_OF_KIND.get(o.kind, COURSE),
+            topic=_topic(o),
             better={True: 1, False: -1, None: 0}[o.higher_is_better],
             selected=_is_selected(o),
         )

@@ -138,11 +138,20 @@ _SHARE = WithJsonSchema(
         ]
     }
 )
+_PROPORTION = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": quantities.PERCENT_PATTERN},
+        ]
+    }
+)
 _NOT_NEGATIVE = WithJsonSchema({"type": "number", "minimum": 0})
 
 Days = Annotated[float, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
 Interval = Annotated[float, BeforeValidator(quantities.interval), _WRITE_DURATION, _DURATION]
 SomeDays = Annotated[float | None, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
+Proportion = Annotated[float, BeforeValidator(quantities.share), _PROPORTION]
 PositiveShare = Annotated[float, BeforeValidator(quantities.positive_share), _SHARE]
 NotNegative = Annotated[float, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
 SomeNotNegative = Annotated[float | None, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]

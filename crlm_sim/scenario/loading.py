@@ -19,7 +19,7 @@ from crlm_sim.scenario.checks import (
 from crlm_sim.scenario.kinds import MEAN, NONE
 from crlm_sim.scenario.lines import Path
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
-from crlm_sim.scenario.model import Outcomes, Policy, Population, Run, Scenario, Service
+from crlm_sim.scenario.model import Economics, Outcomes, Policy, Population, Run, Scenario, Service
 from crlm_sim.scenario.parameters import all_names, population_names, read_values
 from crlm_sim.scenario.policies import resolve
 from crlm_sim.scenario.reading import read, read_file
@@ -45,6 +45,7 @@ _TOP_KEYS = (
     "calendar",
     "arrivals",
     "policy",
+    "economics",
     "outcomes",
 )
 _TEXTS = ("title", "description")
@@ -93,6 +94,7 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
     services = _services(source)
     region = _region(source)
     policies = [part(source, Policy, ("policy", key)) for key in source.data.get("policy", {})]
+    economics = part(source, Economics, ("economics",))
     outcomes = part(source, Outcomes, ("outcomes",))
     _check_together(source, inhabitants, parameters, services)
     check_policies(source, outcomes.reference if outcomes else None)
@@ -108,6 +110,7 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
         "parameters": parameters,
         "services": services,
         "region": region,
+        "economics": economics,
         "outcomes": outcomes,
     }
     _check_texts(source, texts)

@@ -40,6 +40,7 @@ from crlm_sim.scenario.kinds import (
     Name,
     NotNegative,
     PositiveShare,
+    Proportion,
     SomeDays,
     SomeNotNegative,
     Words,
@@ -130,6 +131,16 @@ class Service(_Part):
     wait: SomeDays = Field(None, description="Mean wait beyond the shortest lead time.")
     wait_cv: SomeNotNegative = Field(
         None, description="Spread of the wait: standard deviation divided by mean."
+    )
+
+
+class Economics(_Part):
+    """What money and years count; prices and utilities are parameters."""
+
+    discount_costs: Proportion = Field(0.035, description="What later costs count less, a year.")
+    discount_effects: Proportion = Field(0.035, description="What later years count less, a year.")
+    threshold: NotNegative = Field(
+        30_000.0, description="What a QALY may cost, in pounds of 2023/24."
     )
 
 
@@ -350,6 +361,7 @@ class Scenario(_Part):
     policies: tuple[Policy, ...]
     services: dict[str, Service]
     region: Region = Region()
+    economics: Economics = Economics()
     outcomes: Outcomes
 
     @property

@@ -10,7 +10,16 @@ from pydantic import BaseModel
 from crlm_sim.evidence import Parameter, parameters
 from crlm_sim.scenario.kinds import NONE, POPULATIONS
 from crlm_sim.scenario.loading import WAITED_FOR
-from crlm_sim.scenario.model import Outcomes, Policy, Population, Rule, Run, Scenario, Service
+from crlm_sim.scenario.model import (
+    Economics,
+    Outcomes,
+    Policy,
+    Population,
+    Rule,
+    Run,
+    Scenario,
+    Service,
+)
 from crlm_sim.scenario.packing import SETTINGS
 from crlm_sim.scenario.parameters import (
     all_names,
@@ -44,6 +53,7 @@ def json_schema() -> Schema:
         "calendar": _whole(Calendar),
         "arrivals": _whole(Arrivals),
         "policy": {"type": "array", "items": _policy()},
+        "economics": _object(_fields(Economics), Economics.__doc__),
         "outcomes": _object(_fields(Outcomes), Outcomes.__doc__),
     }
     return {"$schema": _DRAFT, "title": "crlm_sim scenario"} | _object(properties, Scenario.__doc__)

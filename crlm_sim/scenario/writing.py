@@ -28,6 +28,7 @@ def to_toml(scenario: Scenario) -> str:
         rules = policy.pop("rules")
         parts += [_section("[[policy]]", policy)]
         parts += [_section("[[policy.rule]]", rule) for rule in rules]
+    parts += [_section("[economics]", data["economics"])]
     parts += [_section("[outcomes]", data["outcomes"])]
     return "\n".join(part for part in parts if part)
 

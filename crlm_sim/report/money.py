@@ -1,0 +1,19 @@
+"""Words about money and QALYs, above all of what stands in for prices nobody has published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def placeholders_sentence(economics: Mapping[str, Any]) -> str:
+    """How much of money and QALYs rests on placeholders, and how both were discounted."""
+    number = len(economics["placeholders"])
+    return (
+        f"Money and QALYs: {number} of the {economics['inputs']} prices and utilities behind them "
+        "are placeholders, numbers that stand in for unpublished ones (`crlm evidence` marks "
+        f"them), so they show how things would be compared and not what they cost. In "
+        f"{economics['currency']}, seen from {economics['perspective']}, discounted by "
+        f"{economics['discount_costs']:.1%} (costs) and {economics['discount_effects']:.1%} "
+        f"(QALYs) a year; net benefit at {economics['threshold']:,.0f} pounds a QALY."
+    )
