@@ -24,7 +24,7 @@ from crlm_sim.engines.network import (
 )
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
-from crlm_sim.experiments.verify_queues import (
+from crlm_sim.experiments.verifying.queues import (
     QUEUE_CHECKS,
     beds_hold_one_each,
     everybody_is_accounted_for,

@@ -14,6 +14,8 @@ from helpers import DAY, SCENARIOS, Answer, crlm
 
 from crlm_sim.disease.patient import NEVER
 from crlm_sim.experiments import verify as v
+from crlm_sim.experiments.verifying import courses, equality, extremes
+from crlm_sim.experiments.verifying import subject as s
 from crlm_sim.scenario import load, loads
 
 ROOT = Path(__file__).parents[1]
@@ -22,15 +24,15 @@ NAME = "liver_first"
 
 
 @pytest.fixture(scope="module")
-def subject() -> v.Subject:
-    return v.subject_of(load(SEQUENCING, ["run.patients=120"]))
+def subject() -> s.Subject:
+    return s.subject_of(load(SEQUENCING, ["run.patients=120"]))
 
 
 def spoilt(
-    subject: v.Subject,
+    subject: s.Subject,
     patients: Callable[[np.ndarray], np.ndarray | None] = lambda p: None,
     log: Callable[[np.ndarray], np.ndarray | None] = lambda rows: None,
-) -> v.Subject:
+) -> s.Subject:
     """The subject with the lives under one policy changed, in place or for others."""
     block = subject.lives[NAME]
     assert block.log is not None
@@ -208,33 +210,33 @@ def short_lived(patients: np.ndarray) -> None:
 
 
 PEOPLE = [
-    (v.everybody_ends_once, put("cause_of_death", 0, dead)),
-    (v.everybody_ends_once, put("cause_of_death", 1, alive)),
-    (v.everybody_ends_once, put("cause_of_death", 17, dead)),
-    (v.everybody_ends_once, put("death_minute", 5, alive)),
-    (v.everybody_ends_once, put("end_minute", 5, alive)),
-    (v.everybody_ends_once, put("end_minute", -1, dead)),
-    (v.everybody_ends_once, first_twice),
-    (v.everybody_ends_once, lost),
-    (v.nothing_after_the_end, put("recurrence_minute", 2**60)),
-    (v.nothing_after_the_end, put("progression_minute", -1)),
-    (v.nothing_after_the_end, put("end_minute", 0, alive)),
-    (v.nobody_is_lost, lost),
-    (v.nobody_is_lost, first_twice),
-    (v.nobody_is_lost, put("cause_of_death", 0, dead)),
-    (v.nobody_is_lost, put("cause_of_death", 17, dead)),
-    (v.nobody_is_lost, nowhere),
-    (v.copies_are_equal, flipped),
-    (v.threads_change_nothing, flipped),
-    (v.blocks_change_nothing, flipped),
-    (v.blocks_change_nothing, lost),
-    (v.engines_agree, flipped),
-    (v.idle_rule_changes_nothing, flipped),
-    (v.order_changes_nothing, a_result),
-    (v.seed_decides, a_result),
-    (v.halves_agree, other_in_the_second_half),
-    (v.better_drugs_do_not_harm, immortal),
-    (v.deadlier_operations, short_lived),
+    (courses.everybody_ends_once, put("cause_of_death", 0, dead)),
+    (courses.everybody_ends_once, put("cause_of_death", 1, alive)),
+    (courses.everybody_ends_once, put("cause_of_death", 17, dead)),
+    (courses.everybody_ends_once, put("death_minute", 5, alive)),
+    (courses.everybody_ends_once, put("end_minute", 5, alive)),
+    (courses.everybody_ends_once, put("end_minute", -1, dead)),
+    (courses.everybody_ends_once, first_twice),
+    (courses.everybody_ends_once, lost),
+    (courses.nothing_after_the_end, put("recurrence_minute", 2**60)),
+    (courses.nothing_after_the_end, put("progression_minute", -1)),
+    (courses.nothing_after_the_end, put("end_minute", 0, alive)),
+    (courses.nobody_is_lost, lost),
+    (courses.nobody_is_lost, first_twice),
+    (courses.nobody_is_lost, put("cause_of_death", 0, dead)),
+    (courses.nobody_is_lost, put("cause_of_death", 17, dead)),
+    (courses.nobody_is_lost, nowhere),
+    (equality.copies_are_equal, flipped),
+    (equality.threads_change_nothing, flipped),
+    (equality.blocks_change_nothing, flipped),
+    (equality.blocks_change_nothing, lost),
+    (equality.engines_agree, flipped),
+    (equality.idle_rule_changes_nothing, flipped),
+    (equality.order_changes_nothing, a_result),
+    (equality.seed_decides, a_result),
+    (equality.halves_agree, other_in_the_second_half),
+    (extremes.better_drugs_do_not_harm, immortal),
+    (extremes.deadlier_operations, short_lived),
 ]
 
 
@@ -244,7 +246,7 @@ def label(change: object) -> str:
 
 @pytest.mark.parametrize(("check", "change"), PEOPLE, ids=label)
 def test_a_defect_in_the_records_is_told(
-    subject: v.Subject, check: v.Check, change: Callable[[np.ndarray], Any]
+    subject: s.Subject, check: s.Check, change: Callable[[np.ndarray], Any]
 ) -> None:
     assert check(subject).passed
     finding = check(spoilt(subject, patients=change))
@@ -254,40 +256,40 @@ def test_a_defect_in_the_records_is_told(
 
 
 LOGS = [
-    (v.activities_in_order, overlap),
-    (v.activities_in_order, backwards),
-    (v.activities_in_order, before_diagnosis),
-    (v.activities_in_order, of_a_stranger),
-    (v.nothing_after_the_end, after_death),
-    (v.copies_are_equal, backwards),
-    (v.threads_change_nothing, backwards),
-    (v.blocks_change_nothing, of_a_stranger),
-    (v.engines_agree, overlap),
-    (v.idle_rule_changes_nothing, overlap),
+    (courses.activities_in_order, overlap),
+    (courses.activities_in_order, backwards),
+    (courses.activities_in_order, before_diagnosis),
+    (courses.activities_in_order, of_a_stranger),
+    (courses.nothing_after_the_end, after_death),
+    (equality.copies_are_equal, backwards),
+    (equality.threads_change_nothing, backwards),
+    (equality.blocks_change_nothing, of_a_stranger),
+    (equality.engines_agree, overlap),
+    (equality.idle_rule_changes_nothing, overlap),
 ]
 
 
 @pytest.mark.parametrize(("check", "change"), LOGS, ids=label)
 def test_a_defect_in_the_log_is_told(
-    subject: v.Subject, check: v.Check, change: Callable[[np.ndarray], Any]
+    subject: s.Subject, check: s.Check, change: Callable[[np.ndarray], Any]
 ) -> None:
     assert check(subject).passed
     assert not check(spoilt(subject, log=change)).passed
 
 
-def test_a_defect_names_the_patient(subject: v.Subject) -> None:
-    finding = v.everybody_ends_once(spoilt(subject, put("cause_of_death", 17, lambda p: 7)))
+def test_a_defect_names_the_patient(subject: s.Subject) -> None:
+    finding = courses.everybody_ends_once(spoilt(subject, put("cause_of_death", 17, lambda p: 7)))
     assert finding.where == (f"patient 7 under {NAME}",)
     assert finding.found == {"lives": 360, "without one end": 1, "missing": 0}
-    assert v.engines_agree(spoilt(subject, flipped)).where == (f"patient 7 under {NAME}",)
+    assert equality.engines_agree(spoilt(subject, flipped)).where == (f"patient 7 under {NAME}",)
 
 
-def test_a_seed_that_changes_nothing_is_told(subject: v.Subject) -> None:
+def test_a_seed_that_changes_nothing_is_told(subject: s.Subject) -> None:
     """The lives of the next seed: a run with it must not look like them."""
     scenario = subject.scenario
     run = scenario.run.model_copy(update={"seed": scenario.run.seed + 1})
-    other = v.subject_of(scenario.model_copy(update={"run": run}))
-    finding = v.seed_decides(replace(other, scenario=scenario))
+    other = s.subject_of(scenario.model_copy(update={"run": run}))
+    finding = equality.seed_decides(replace(other, scenario=scenario))
     assert not finding.passed
     assert finding.found["patients the same with another"] == 360
 
@@ -297,12 +299,12 @@ def test_a_horizon_of_a_day_can_be_verified() -> None:
     assert [check for check in found["checks"] if not check["passed"]] == []
 
 
-def test_records_that_no_check_can_count_are_told(subject: v.Subject) -> None:
+def test_records_that_no_check_can_count_are_told(subject: s.Subject) -> None:
     """A death before diagnosis, which the tally has no place for."""
     broken = spoilt(subject, put("death_minute", -DAY, dead))
     with pytest.raises(ValueError, match="negative"):
-        v.nobody_is_lost(broken)
-    finding = v._carried_out(v.nobody_is_lost, broken)
+        courses.nobody_is_lost(broken)
+    finding = v._carried_out(courses.nobody_is_lost, broken)
     assert not finding.passed
     assert finding.name == "nobody is lost"
     assert finding.where[0].startswith("ValueError: ")
@@ -311,73 +313,76 @@ def test_records_that_no_check_can_count_are_told(subject: v.Subject) -> None:
 # Defects in curves, sums and shares --------------------------------------------------------------
 
 
-def test_curves_in_the_wrong_order_are_told(subject: v.Subject) -> None:
-    for stricter, overall in v.IN_ORDER:
-        assert v.survival_in_order(subject, [(stricter, overall)]).passed
-        finding = v.survival_in_order(subject, [(overall, stricter)])
+def test_curves_in_the_wrong_order_are_told(subject: s.Subject) -> None:
+    for stricter, overall in courses.IN_ORDER:
+        assert courses.survival_in_order(subject, [(stricter, overall)]).passed
+        finding = courses.survival_in_order(subject, [(overall, stricter)])
         assert not finding.passed
         assert finding.found["days above"] > 0
         assert finding.found["most above"] > 0.1
         assert finding.where[0].startswith(overall.label)
 
 
-def test_a_node_of_the_flow_that_loses_patients_is_told(subject: v.Subject) -> None:
-    links = v._tally(subject).flow()[NAME]
-    assert v.unbalanced(links) == []
+def test_a_node_of_the_flow_that_loses_patients_is_told(subject: s.Subject) -> None:
+    links = s.tally_of(subject).flow()[NAME]
+    assert courses.unbalanced(links) == []
     source, target, number = links[2]
-    assert v.unbalanced([*links[:2], (source, target, number + 1), *links[3:]]) == [source, target]
+    assert courses.unbalanced([*links[:2], (source, target, number + 1), *links[3:]]) == [
+        source,
+        target,
+    ]
 
 
-def test_a_share_outside_0_and_1_is_told(subject: v.Subject) -> None:
-    levels = v._tally(subject).summary(NAME)["policies"]
-    assert v.shares_outside(levels)[0] == []
+def test_a_share_outside_0_and_1_is_told(subject: s.Subject) -> None:
+    levels = s.tally_of(subject).summary(NAME)["policies"]
+    assert courses.shares_outside(levels)[0] == []
     for key, value in (("estimate", 1.01), ("lower", -0.01), ("upper", 1.01)):
         wrong = {**levels, NAME: {**levels[NAME], "resected": {**levels[NAME]["resected"]}}}
         wrong[NAME]["resected"][key] = value
-        assert v.shares_outside(wrong)[0] == [f"resected under {NAME}"]
+        assert courses.shares_outside(wrong)[0] == [f"resected under {NAME}"]
 
 
 def test_fisher_against_published_values() -> None:
     """Agresti, Categorical Data Analysis: the lady tasting tea; and scipy on larger tables."""
     from scipy.stats import fisher_exact
 
-    assert v.fisher(3, 4, 1, 4) == pytest.approx(0.4857142857)
+    assert equality.fisher(3, 4, 1, 4) == pytest.approx(0.4857142857)
     for a, n, b, m in ((0, 500, 20, 500), (37, 480, 61, 500), (3, 5, 0, 0), (500, 500, 480, 480)):
         expected = fisher_exact([[a, n - a], [b, m - b]]).pvalue
-        assert v.fisher(a, n, b, m) == pytest.approx(expected, rel=1e-9)
+        assert equality.fisher(a, n, b, m) == pytest.approx(expected, rel=1e-9)
 
 
 # Defects in the extremes -------------------------------------------------------------------------
 
 
-def test_extremes_that_do_not_end_as_they_must_are_told(subject: v.Subject) -> None:
+def test_extremes_that_do_not_end_as_they_must_are_told(subject: s.Subject) -> None:
     """The scenario as it stands in the place of the extreme: people live, and die of tumour."""
-    for check in (v.no_burden_survived, v.deadly_world, v.harmless_disease):
+    for check in (extremes.no_burden_survived, extremes.deadly_world, extremes.harmless_disease):
         finding = check(subject, {})
         assert not finding.passed
         assert finding.where
 
 
-def test_each_part_of_harmlessness_is_needed(subject: v.Subject) -> None:
-    harmless = v._harmless()
+def test_each_part_of_harmlessness_is_needed(subject: s.Subject) -> None:
+    harmless = extremes._harmless()
     growing = {k: value for k, value in harmless.items() if k != "growth_rate_per_day"}
-    assert not v.harmless_disease(subject, growing).passed
+    assert not extremes.harmless_disease(subject, growing).passed
     deadly = {k: value for k, value in harmless.items() if not k.endswith(".death_logit")}
     deadly |= {
         "major_liver_resection.death_logit": (5.0,),
         "minor_liver_resection.death_logit": (5.0,),
     }
-    assert not v.harmless_disease(subject, deadly).passed
+    assert not extremes.harmless_disease(subject, deadly).passed
 
 
-def test_a_world_that_goes_the_other_way_is_told(subject: v.Subject) -> None:
+def test_a_world_that_goes_the_other_way_is_told(subject: s.Subject) -> None:
     """Weaker drugs, safer operations and blinder scans in the place of the opposite."""
-    assert not v.better_drugs_do_not_harm(subject, times=0.01).passed
+    assert not extremes.better_drugs_do_not_harm(subject, times=0.01).passed
     risky = load(
         SEQUENCING,
         ["run.patients=120", "parameters.minor_liver_resection.death_logit=0"],
     )
-    assert not v.deadlier_operations(v.subject_of(risky), log_odds=-5.0).passed
-    finding = v.more_detection(subject, log_odds=-1.0)
+    assert not extremes.deadlier_operations(s.subject_of(risky), log_odds=-5.0).passed
+    finding = extremes.more_detection(subject, log_odds=-1.0)
     assert not finding.passed
     assert finding.found["tests showing more"] == 0

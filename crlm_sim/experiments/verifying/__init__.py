@@ -1,0 +1,1 @@
+"""Checks on a user's own scenario, a file for each kind; `experiments.verify` lists them."""
