@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -174,12 +175,13 @@ SEQUENCING = load(next(p for p in SCENARIOS if p.stem == "sequencing"), ["run.pa
 PARAMS = packed_parameters(SEQUENCING, 0)
 
 
-@pytest.fixture(scope="module")
-def block():
+@cache
+def lived():
     return simulate_block(SEQUENCING, "liver_first", np.arange(200), params=PARAMS, keep_log=True)
 
 
-def test_both_engines_cost_the_same(block):
+def test_both_engines_cost_the_same():
+    block = lived()
     agents = simulate_block(
         SEQUENCING, "liver_first", np.arange(200), params=PARAMS, engine="agents"
     )
@@ -187,7 +189,8 @@ def test_both_engines_cost_the_same(block):
         assert (agents.patients[field] == block.patients[field]).all()
 
 
-def test_the_order_of_the_log_is_no_matter(block):
+def test_the_order_of_the_log_is_no_matter():
+    block = lived()
     again = block.patients.copy()
     by_patient = np.argsort(-block.log["patient"], kind="stable")
     put_costs(SEQUENCING, again, block.log[by_patient], PARAMS)
@@ -195,7 +198,8 @@ def test_the_order_of_the_log_is_no_matter(block):
 
 
 @given(rate=st.floats(0.0, 0.2))
-def test_discounting_never_adds(block, rate):
+def test_discounting_never_adds(rate):
+    block = lived()
     before, after = block.patients.copy(), block.patients.copy()
     cost_courses(before, block.log, PARAMS, 0.0, 0.0, 0.0)
     cost_courses(after, block.log, PARAMS, rate, rate, 0.0)
@@ -203,7 +207,8 @@ def test_discounting_never_adds(block, rate):
         assert (after[field] <= before[field]).all()
 
 
-def test_parts_add_up_to_no_more_than_the_whole(block):
+def test_parts_add_up_to_no_more_than_the_whole():
+    block = lived()
     p = block.patients
     parts = p["drugs_pounds"] + p["procedures_pounds"] + p["beds_pounds"]
     assert (parts <= p["cost_pounds"] + 2).all()
