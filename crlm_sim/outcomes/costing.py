@@ -37,6 +37,8 @@ WRITTEN = (
 _MINUTES_PER_YEAR = 525_960.0
 _MINUTES_PER_MONTH = 43_830
 _MONTHS_OF_RECOVERY = 3
+_TINY = 1e-12
+"""Below this the exponential's limit is taken."""
 _CHANGES = 9
 """Minutes of the record at which the utility may change."""
 
@@ -50,9 +52,10 @@ def _weight(minute, force):
 @compiled
 def _counted(start, end, force):
     """Discounted minutes between two minutes."""
-    if force == 0.0:
+    if force < _TINY:
         return float(end - start)
-    return (_weight(start, force) - _weight(end, force)) * _MINUTES_PER_YEAR / force
+    years = (end - start) / _MINUTES_PER_YEAR
+    return _weight(start, force) * -math.expm1(-force * years) * _MINUTES_PER_YEAR / force
 
 
 @compiled
