@@ -98,6 +98,61 @@ def run_command(
 
 
 @app.command()
+def best(
+    scenario: ScenarioFile,
+    outcome: Annotated[str, typer.Option(help="By which outcome.")] = "nmb",
+    within: Annotated[
+        float, typer.Option(help="A difference that matters, in the outcome's unit.")
+    ] = 500.0,
+    probability: Annotated[float, typer.Option(help="How sure to be, below 1.")] = 0.95,
+    block: Annotated[int, typer.Option(help="Patients of one observation.")] = 1_000,
+    threads: Annotated[int | None, typer.Option(help="Threads of the cohort engine.")] = None,
+    policy: Policies = None,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Which policy is best, with a stated probability and no more patients than it takes."""
+    loaded = _load(scenario, list(settings or []), policy)
+    if loaded.region.hospitals:
+        _refuse("best: not for scenarios with hospitals; compare them with `crlm run --against`")
+    if len(loaded.policy_names) < 2:
+        _refuse("best: needs two policies or more to choose from")
+    if not 0.0 < 1.0 - probability < 1.0 - 1.0 / len(loaded.policy_names):
+        _refuse(f"--probability: expected a number below 1 and above chance, got {probability}")
+    if not within > 0.0:
+        _refuse(f"--within: expected a number above 0, got {within}")
+    if block < 1:
+        _refuse(f"--block: expected a whole number of 1 or more, got {block}")
+    from crlm_sim.experiments import selection
+    from crlm_sim.report.terminal import best_text
+    from crlm_sim.scenario.messages import Wrong
+
+    try:
+        chosen = selection.outcome_named(outcome)
+    except Wrong as error:
+        _refuse(f"--outcome: {error}" + (f"; {error.suggestion}" if error.suggestion else ""))
+    with _stages(quiet) as show:
+        _announce_compiling(quiet)
+        try:
+            found = selection.best_policy(
+                loaded,
+                chosen,
+                within,
+                alpha=1.0 - probability,
+                block_patients=block,
+                threads=threads,
+                progress=lambda done, total: show("policies out of the race", done, total),
+            )
+        except ValueError as error:  # an empty population, a posterior of another model
+            _refuse(str(error))
+        except KeyboardInterrupt:
+            typer.echo("interrupted; nothing was kept", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    _print(found, best_text, json)
+
+
+@app.command()
 def trace(
     scenario: ScenarioFile,
     patient: Annotated[int, typer.Option(help="Which patient, from 0.")] = 0,

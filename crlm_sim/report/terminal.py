@@ -14,6 +14,7 @@ from rich.text import Text
 from crlm_sim.outcomes import OUTCOMES, Outcome
 from crlm_sim.outcomes.definitions import POUNDS, QALYS
 from crlm_sim.report.money import placeholders_sentence
+from crlm_sim.report.topics import is_priced
 
 _SHOWN = (
     "os_median_months",
@@ -117,6 +118,29 @@ def run_text(summary: dict[str, Any]) -> str:
         parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
     parts += ["", *_how_uncertain(summary), placeholders_sentence(summary["economics"])]
     return _render(parts)
+
+
+def best_text(found: dict[str, Any]) -> str:
+    """The race between policies: the mean of each and how many patients it took."""
+    unit = "proportion" if found["unit"] == "proportion" else found["unit"]
+    scale = ", %" if unit == "proportion" else f", {unit}" if unit in _TOLD else ""
+    rows = [
+        [found["labels"][name], _number(one["mean"], unit), f"{one['patients']:,}"]
+        for name, one in found["policies"].items()
+    ]
+    title = f"{found['title']}: {found['label']}"
+    table = _table(title, ["policy", f"mean{scale}", "patients"], rows)
+    within = _number(found["indifference"], unit)
+    kind = "points" if unit == "proportion" else unit
+    draws = "" if found["draws"] == "mean" else " on average over what is not known"
+    said = (
+        f"{found['labels'][found['best']]} is best{draws}, or within {within} {kind} of the best, "
+        f"with a probability of at least {found['probability']:.3g}."
+    )
+    parts = [table, "", said]
+    return _render(
+        [*parts, placeholders_sentence(found["economics"])] if is_priced(unit) else parts
+    )
 
 
 def region_text(summary: dict[str, Any]) -> str:
