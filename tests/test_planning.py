@@ -22,6 +22,7 @@ from crlm_sim.engines.network import (
     Network,
     StationPlan,
 )
+from crlm_sim.engines.steps import ACTIVITY_LOG
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
 from crlm_sim.experiments.verifying.queues import (
@@ -53,7 +54,8 @@ def played(patients, arrivals, kept, window=(0, 100 * DAY)):
         StationPlan("liver_theatre, city", 0, (Session(0, 60, 1),)),
     )
     network = Network(plans, {(CT, 0): (0,), (LIVER, 0): (1,)}, 100 * DAY, {0: BedPlan(4, 2)})
-    return Played(patients, np.array(arrivals, np.int64), kept, network, window)
+    log = np.zeros(0, ACTIVITY_LOG)
+    return Played(patients, np.array(arrivals, np.int64), kept, network, window, log)
 
 
 def wait(patient, service, ready, left, outcome=SERVED):
@@ -180,6 +182,11 @@ def test_a_run_is_the_same_from_where_it_stopped(here):
     assert seen[3] == 2
     assert {**again, "seconds": 0} == {**whole, "seconds": 0}
     assert not list((here / "runs").glob(".*"))
+    assert "ct_scan.price" in whole["economics"]["placeholders"]
+    for found in whole["policies"].values():
+        told = {name: one["estimate"] for name, one in found.items()}
+        assert told["cost"] > 1_000
+        assert 0 < told["qaly"] < 34 / 52  # nobody is followed for longer
     kept = json.loads((here / whole["run"] / "summary.json").read_text())
     assert kept["differences"]["more"]["diagnosed_a_year"]["estimate"] == 0.0
     assert (

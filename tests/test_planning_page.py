@@ -254,9 +254,8 @@ def wait(patient: int, service: str, ready: int, left: int, outcome: int = SERVE
 
 def played(people: np.ndarray, waits: list[tuple]) -> Played:
     kept = Diaries(np.array(waits, WAITS), np.zeros(0), np.zeros(0))
-    return Played(
-        people, np.zeros(len(people), np.int64), kept, Network((), {}, 400 * DAY), (0, 100 * DAY)
-    )
+    arrivals, network = np.zeros(len(people), np.int64), Network((), {}, 400 * DAY)
+    return Played(people, arrivals, kept, network, (0, 100 * DAY), np.zeros(0, ACTIVITY_LOG))
 
 
 def test_flow_counts_everybody_once() -> None:

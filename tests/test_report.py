@@ -340,7 +340,7 @@ def test_findings_are_cautious(tmp_path: Path) -> None:
     assert "no difference could be told apart from chance for Liver first" in text
     assert "1.2\u00a0percentage points higher" in text
     assert "exactly the same" in text
-    assert "before formal calibration" in CAUTION
+    assert "not as proof" in CAUTION
 
 
 def test_kinds_of_uncertainty_are_kept_apart(tmp_path: Path) -> None:

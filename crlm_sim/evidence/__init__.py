@@ -15,6 +15,7 @@ from crlm_sim.evidence.parameters import (
     Parameter,
     pack,
     parameters,
+    place_of,
     prices_and_utilities,
     shipped_posterior,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "PosteriorError",
     "pack",
     "parameters",
+    "place_of",
     "prices_and_utilities",
     "shipped_posterior",
 ]

@@ -24,8 +24,15 @@ from crlm_sim import __version__
 from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
-from crlm_sim.experiments.run import FolderError, Progress, RunFolder, provenance_of, scenario_hash
-from crlm_sim.experiments.simulate import packed_parameters
+from crlm_sim.experiments.run import (
+    FolderError,
+    Progress,
+    RunFolder,
+    described_economics,
+    provenance_of,
+    scenario_hash,
+)
+from crlm_sim.experiments.simulate import packed_parameters, put_costs
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes.courses import sample
 from crlm_sim.outcomes.definitions import DAYS_PER_YEAR
@@ -74,23 +81,26 @@ def arms_of(scenarios: Sequence[Scenario]) -> list[Arm]:
 # One replication ----------------------------------------------------------------------------------
 
 
-def play(scenario: Scenario, policy: str, replicate: int, *, keep_log: bool = False) -> Played:
-    """One replication of one policy with queues, under the best estimates."""
+def play(scenario: Scenario, policy: str, replicate: int) -> Played:
+    """One replication of one policy with queues, under the best estimates, with what it cost."""
     region = scenario.region
     network = network_of(region, scenario.run.seed, 0, replicate)
     numbers, minutes, homes = diagnosed(region, scenario.run.seed, 0, replicate)
     patients = cohort.blank_records(numbers, scenario.run.seed, 0, replicate)
+    params = packed_parameters(scenario, 0)
     log, diaries = agents.simulate_network(
         patients,
-        packed_parameters(scenario, 0),
+        params,
         scenario.packed_policy(policy),
         scenario.horizon_minutes,
         minutes,
         network,
         homes,
-        keep_log=keep_log,
+        keep_log=True,
         rules=scenario.packed_rules(policy),
     )
+    assert log is not None
+    put_costs(scenario, patients, log, params)
     return Played(patients, minutes, diaries, network, _window(scenario), log)
 
 
@@ -103,7 +113,7 @@ def _window(scenario: Scenario) -> Window:
 
 def _task(arm: Arm, replicate: int) -> dict[str, Any]:
     """What one replication found, as JSON can hold it."""
-    played = play(arm.scenario, arm.policy, replicate, keep_log=replicate == 0)
+    played = play(arm.scenario, arm.policy, replicate)
     weeks = {
         service: {"wait_days": _plain(waits), "queue": _plain(queues)}
         for service, waits, queues in by_week(played)
@@ -113,7 +123,7 @@ def _task(arm: Arm, replicate: int) -> dict[str, Any]:
         "weeks": weeks,
         "flow": flow(played).tolist(),
     }
-    return found if played.log is None else found | {"sample": sample(played, played.log)}
+    return found if replicate > 0 else found | {"sample": sample(played, played.log)}
 
 
 def _plain(values: Any) -> Any:
@@ -234,6 +244,7 @@ def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float)
         "seconds": round(seconds, 3),
         "reference": arms[0].name,
         "labels": {arm.name: arm.label for arm in arms},
+        "economics": described_economics(first),
         "outcomes": {
             name: {
                 "label": about[name].label,
@@ -363,8 +374,7 @@ def _write_events(folder: Path, arms: Sequence[Arm]) -> None:
     writer = TableWriter(folder / "events.parquet")
     frames = []
     for arm in arms:
-        played = play(arm.scenario, arm.policy, 0, keep_log=True)
-        assert played.log is not None
+        played = play(arm.scenario, arm.policy, 0)
         names = [plan.name for plan in played.network.stations]
         frames.append(
             event_frame(

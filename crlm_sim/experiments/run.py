@@ -29,6 +29,7 @@ from crlm_sim.evidence import (
     prices_and_utilities,
     shipped_posterior,
 )
+from crlm_sim.experiments.appraisal import appraise, means_of
 from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes import Tally, summarise_draws
@@ -97,11 +98,14 @@ def run(
         if folder and (patients_table or events):
             work.tables = _Tables(folder.partial, patients_table, events)
         pooled = Tally.empty(scenario.policy_names, scenario.horizon_minutes)
-        entries = summarise_draws(_pool(work, pooled), scenario.reference)
+        means: list[np.ndarray] = []
+        entries = summarise_draws(_pool(work, pooled, means), scenario.reference)
         if work.tables:
             work.tables.close()
         seconds = time.perf_counter() - started
         summary = _summary(scenario, engine, seconds, entries, pooled)
+        if len(scenario.policy_names) > 1:
+            summary["economics"] |= appraise(scenario, means)
         summary["run"] = str(folder.path) if folder else None
         done = Run(folder.path if folder else None, summary, pooled)
         if folder:
@@ -188,9 +192,11 @@ class _Work:
         return blocks
 
 
-def _pool(work: _Work, pooled: Tally) -> Iterator[Tally]:
+def _pool(work: _Work, pooled: Tally, means: list[np.ndarray]) -> Iterator[Tally]:
+    """Each draw's tally, added to `pooled`; its mean costs and QALYs are added to `means`."""
     for tally in work.tallies():
         pooled.merge(tally)
+        means.append(means_of(tally))
         yield tally
 
 

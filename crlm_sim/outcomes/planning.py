@@ -19,7 +19,7 @@ from crlm_sim.engines.network import DEAD, FOUND_UNRESECTABLE, Diaries, Network
 from crlm_sim.evidence import SERVICES
 from crlm_sim.outcomes import survival
 from crlm_sim.outcomes.clocks import curve_of, times
-from crlm_sim.outcomes.definitions import DAYS_PER_YEAR
+from crlm_sim.outcomes.definitions import DAYS_PER_YEAR, POUNDS, QALYS
 
 Window = tuple[int, int]
 """First minute that counts, and the first that does not any more."""
@@ -53,8 +53,8 @@ class Played:
     diaries: Diaries
     network: Network
     window: Window
-    log: np.ndarray | None = None
-    """Every activity begun (`engines.steps.ACTIVITY_LOG`), if it was kept."""
+    log: np.ndarray
+    """Every activity begun (`engines.steps.ACTIVITY_LOG`)."""
 
     @property
     def years(self) -> float:
@@ -83,6 +83,10 @@ def of_patients() -> dict[str, Planned]:
         "os_2y": Planned("alive at 2 years", "share", 1),
         "os_3y": Planned("alive at 3 years", "share", 1),
         "rmst_2y_months": Planned("mean months lived in the first 2 years", "months", 1),
+        "cost": Planned("cost of a patient up to the end of the run", POUNDS, -1),
+        "qaly": Planned("QALYs of a patient up to the end of the run", QALYS, 1),
+        "nmb": Planned("net monetary benefit of a patient up to the end", POUNDS, 1),
+        "cost_a_year": Planned("cost of the patients diagnosed in a year", POUNDS, -1),
     }
 
 
@@ -174,6 +178,10 @@ def _of_patients(played: Played) -> dict[str, float]:
         "died_waiting_a_year": float((left["outcome"] == DEAD).sum()) / played.years,
         "cancelled_a_year": float(began["called_off"].sum()) / played.years,
         **_survival(who),
+        "cost": _mean(who["cost_pounds"]),
+        "qaly": _mean(who["quality_days"]) / DAYS_PER_YEAR,
+        "nmb": _mean(who["net_benefit_pounds"]),
+        "cost_a_year": float(who["cost_pounds"].sum()) / played.years,
     }
 
 

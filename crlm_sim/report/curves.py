@@ -27,7 +27,7 @@ _AXES = {
     "dfs": "alive without recurrence",
 }
 _MOST_COLUMNS = 11
-_FONT = {"family": "system-ui, sans-serif", "size": 14, "color": "#1a1a1a"}
+FONT = {"family": "system-ui, sans-serif", "size": 14, "color": "#1a1a1a"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _layout(endpoint: str, last_month: float) -> dict:
     grid = {"gridcolor": PALE, "linecolor": "#555", "ticks": "outside", "zeroline": False}
     return {
         "template": {},
-        "font": _FONT,
+        "font": FONT,
         "paper_bgcolor": "#fff",
         "plot_bgcolor": "#fff",
         "margin": {"l": 60, "r": 16, "t": 48, "b": 56},

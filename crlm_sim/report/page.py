@@ -7,7 +7,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlm_sim.report import assumptions, curves, flow, swimmer, tables, words
+from crlm_sim.report import assumptions, curves, flow, swimmer, tables, value, words
 from crlm_sim.report.glossary import GLOSSARY
 from crlm_sim.report.money import placeholders_sentence
 from crlm_sim.report.run_folder import Run, read_run
@@ -66,6 +66,9 @@ def _context(run: Run) -> dict[str, Any]:
         "levels": tables.levels(run, mixed),
         "interval_sentence": words.interval_sentence(kinds),
         "differences": tables.differences(run, mixed) if run.compared else [],
+        "frontier": value.frontier(run),
+        "value_pictures": value.pictures(run),
+        "worth_knowing": value.worth_knowing(run),
         "flows": flow.flows(run),
         "swimmers": swimmer.swimmers(run),
         "swimmer_key": swimmer.key(),

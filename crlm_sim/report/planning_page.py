@@ -19,6 +19,7 @@ from crlm_sim.outcomes.planning import service_words
 from crlm_sim.report import flow, tables
 from crlm_sim.report import planning_plots as plots
 from crlm_sim.report import planning_words as words
+from crlm_sim.report.money import placeholders_sentence
 from crlm_sim.report.page import environment, need, replace_file
 from crlm_sim.report.run_folder import Run, read_run
 
@@ -68,6 +69,7 @@ def _context(run: Run, each: list[dict[str, Any]]) -> dict[str, Any]:
         "findings": words.findings(run, outcomes),
         "overloaded": words.overloaded(run),
         "caution": words.CAUTION,
+        "money": placeholders_sentence(run.summary["economics"]) if run.has_money else "",
         "labels": [run.label(arm) for arm in run.names],
         "reference": run.label(run.reference) if run.reference else "",
         "differences": tables.differences(run, False, main) if run.compared else [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crlm_sim.outcomes.planning import service_words
 from crlm_sim.report.numbers import Estimate, difference, level_in_words
 from crlm_sim.report.run_folder import Run
-from crlm_sim.report.topics import Described
+from crlm_sim.report.topics import MONEY, Described, is_priced
 from crlm_sim.report.words import join
 
 WAITS, TREATMENT, SURVIVAL, USE = (
@@ -14,6 +14,7 @@ WAITS, TREATMENT, SURVIVAL, USE = (
     "Survival",
     "Queues, sessions and beds",
 )
+_TOPICS = (WAITS, TREATMENT, SURVIVAL, MONEY, USE)
 _MOST_WAITS = 2
 _MAIN = (
     "treated_within_62_days",
@@ -46,14 +47,13 @@ def described(run: Run) -> list[Described]:
             name=name,
             label=_without_year(said["label"], said["unit"]),
             unit=_UNITS.get(said["unit"], said["unit"]),
-            topic=_topic(name),
+            topic=MONEY if is_priced(said["unit"]) else _topic(name),
             better=said.get("better", 0),
         )
         for name, said in run.summary["outcomes"].items()
         if any(_counts(run.estimate(arm, name)) for arm in run.names)
     ]
-    topics = (WAITS, TREATMENT, SURVIVAL, USE)
-    return sorted(found, key=lambda one: topics.index(one.topic))
+    return sorted(found, key=lambda one: _TOPICS.index(one.topic))
 
 
 def _without_year(label: str, unit: str) -> str:

@@ -61,10 +61,16 @@ class Group:
 
 
 def _outcomes(run: Run) -> list[Described]:
+    """What happened to anybody: an outcome that is nothing under every policy is left out."""
     names: dict[str, None] = {}
     for policy in run.names:
         names.update(dict.fromkeys(run.summary["policies"][policy]))
-    return describe(names)
+    return [one for one in describe(names) if _happened(run, one.name)]
+
+
+def _happened(run: Run, outcome: str) -> bool:
+    found = [run.estimate(policy, outcome) for policy in run.names]
+    return any(one is not None and one.value != 0.0 for one in found)
 
 
 def _unit(outcome: Described) -> str:

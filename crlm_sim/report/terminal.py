@@ -13,7 +13,7 @@ from rich.text import Text
 
 from crlm_sim.outcomes import OUTCOMES, Outcome
 from crlm_sim.outcomes.definitions import POUNDS, QALYS
-from crlm_sim.report.money import placeholders_sentence
+from crlm_sim.report.money import best_in_words, placeholders_sentence
 from crlm_sim.report.topics import is_priced
 
 _SHOWN = (
@@ -116,7 +116,8 @@ def run_text(summary: dict[str, Any]) -> str:
         reference = summary["labels"][summary["reference"]]
         columns = ["difference", *(summary["labels"][name] for name in others)]
         parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
-    parts += ["", *_how_uncertain(summary), placeholders_sentence(summary["economics"])]
+    parts += ["", *_how_uncertain(summary)]
+    parts += [*best_in_words(summary), placeholders_sentence(summary["economics"])]
     return _render(parts)
 
 
@@ -177,6 +178,7 @@ def region_text(summary: dict[str, Any]) -> str:
         "",
         "In brackets: 95 % intervals over replications, which is simulation error; parameters are "
         "held at their best estimates.",
+        placeholders_sentence(summary["economics"]),
     ]
     return _render(parts)
 

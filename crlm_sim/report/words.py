@@ -23,9 +23,10 @@ _ENGINES = {
 _FEW_DRAWS = 100
 _FEW = " These sets are few: the ends of the intervals are rough."
 CAUTION = (
-    "These are consequences of the model's assumptions, not observations of patients. The "
-    "parameters of this version of the model are prior values and assumptions, before formal "
-    "calibration: read the results as questions to pursue, not as proof that a policy is better."
+    "These are consequences of a model, not observations of patients. Its parameters were learned "
+    "from published studies as far as those tell them; the rest are published ranges and "
+    "assumptions. Read the results as questions to pursue, not as proof that a policy is better; "
+    "crlm validate shows what the model meets and what it misses."
 )
 
 

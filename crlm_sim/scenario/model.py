@@ -142,6 +142,12 @@ class Economics(_Part):
     threshold: NotNegative = Field(
         30_000.0, description="What a QALY may cost, in pounds of 2023/24."
     )
+    patients_a_year: SomeNotNegative = Field(
+        None, description="New patients a year for whom the policy is chosen."
+    )
+    decision_years: SomeDays = Field(
+        None, description="How long the choice will stand, such as '10 years'."
+    )
 
 
 class Outcomes(_Part):
