@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import simpy
@@ -30,6 +31,21 @@ Stations = tuple[Station, ...]
 Wait = tuple[int, int, int, int, int, int, int, int, int]
 _OTHERS_FROM = 2**40
 """Numbers of other patients, above all of the model's."""
+
+
+def minutes_of_others(
+    stream: tuple[int, ...], number: int, per_day: float, end: int
+) -> Iterator[int]:
+    """When others come to a station until `end`: a Poisson process, the same under every policy."""
+    seed, draw, replicate = stream
+    mean = MINUTES_PER_DAY / per_day
+    exact = 0.0
+    for count in itertools.count():
+        u, _ = streams.uniform_pair_at(seed, draw, count, replicate, streams.OTHER_PATIENTS, number)
+        exact -= mean * math.log(u)
+        if exact >= end:
+            return
+        yield int(exact)
 
 
 class Clinic:
@@ -161,21 +177,10 @@ class Clinic:
     def _others(
         self, number: int, plan: StationPlan, others: OtherPatients
     ) -> Generator[simpy.Event, object, None]:
-        """Arrivals of a Poisson process at one station, the same under every policy."""
-        seed, draw, replicate = self._streams
-        mean = MINUTES_PER_DAY / others.per_day
-        exact = 0.0
-        count = 0
-        while True:
-            u, _ = streams.uniform_pair_at(
-                seed, draw, count, replicate, streams.OTHER_PATIENTS, number
-            )
-            exact -= mean * math.log(u)
-            if exact >= self.network.end:
-                return
-            yield self.env.timeout(int(exact) - self.env.now)
+        come = minutes_of_others(self._streams, number, others.per_day, self.network.end)
+        for count, minute in enumerate(come):
+            yield self.env.timeout(minute - self.env.now)
             self.env.process(self._other(self._stations[number], count, others.minutes))
-            count += 1
 
     def _other(
         self, station: Station, count: int, minutes: int
