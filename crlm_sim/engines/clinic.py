@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import numpy as np
 import simpy
@@ -72,7 +73,7 @@ class Clinic:
         self._homes: list[int] = homes.tolist()
         self._numbers: list[int] = patients["patient"].tolist()
         self._operations_done = patients["operations_done"]
-        self._minutes: list[float] = params[0]["activity_minutes"].tolist()
+        self._planned = [math.ceil(minutes) for minutes in params[0]["activity_minutes"]]
         self._in_theatre: list[bool] = (params[0]["activity_in_theatre"] > 0.0).tolist()
         self._streams = tuple(
             int(patients[field][0]) if len(patients) else 0
@@ -99,7 +100,7 @@ class Clinic:
 
         def freed() -> None:
             for station in theatres:
-                self._desk.wake(station)
+                station.look()
 
         return Beds(self.env, self.network.beds[hospital], changed, freed)
 
@@ -119,12 +120,10 @@ class Clinic:
         """Join the lists until minute `until` of the run: a ticket, and the stay it would begin."""
         stay = self._stay(place, activity, self._plans[stations[0].number].hospital)
         key = (due, self._numbers[place])
-        planned = math.ceil(self._minutes[activity])
         admits = None if stay is None else stay.admit
-        ticket = Ticket(self.env, key, planned, stations, admits)
-        services.join(self._desk, ticket)
-        last = self.env.timeout(until - self.env.now)
-        last.callbacks.append(lambda _: services.give_up(ticket))
+        ticket = Ticket(self.env, key, self._planned[activity], stations, admits)
+        services.join(ticket)
+        self._desk.limit(ticket, until)
         return ticket, stay
 
     def admit_unasked(self, place: int, activity: int, minutes: int) -> Stay | None:
@@ -157,7 +156,7 @@ class Clinic:
     def decline(self, ticket: Ticket, stay: Stay | None) -> None:
         """Free at once the places and the bed of a ticket that was called in vain."""
         now = int(self.env.now)
-        services.leave(self._desk, ticket, now, now)
+        services.leave(ticket, now, now)
         if stay is not None:
             stay.discharge()
 
@@ -165,45 +164,55 @@ class Clinic:
         """Free the places held since minute `start` of the run, after the turnaround."""
         turnaround = self._plans[ticket.stations[0].number].turnaround
         if turnaround == 0:
-            services.leave(self._desk, ticket, start, int(self.env.now))
-            return
-        later = self.env.timeout(turnaround)
-        later.callbacks.append(
-            lambda _: services.leave(self._desk, ticket, start, int(self.env.now))
-        )
+            services.leave(ticket, start, int(self.env.now))
+        else:
+            self._leave_in(turnaround, ticket, start)
+
+    def _leave_in(self, minutes: int, ticket: Ticket, start: int) -> None:
+        end = int(self.env.now) + minutes
+        later = self.env.timeout(minutes)
+        later.callbacks.append(lambda _: services.leave(ticket, start, end))
 
     # Patients of other diseases ------------------------------------------------------------------
 
     def _others(
         self, number: int, plan: StationPlan, others: OtherPatients
     ) -> Generator[simpy.Event, object, None]:
+        env, station = self.env, self._stations[number]
+        held = others.minutes + plan.turnaround
+
+        def called(ticket: Ticket, _: simpy.Event) -> None:
+            self._leave_in(held, ticket, int(env.now))
+
         come = minutes_of_others(self._streams, number, others.per_day, self.network.end)
         for count, minute in enumerate(come):
-            yield self.env.timeout(minute - self.env.now)
-            self.env.process(self._other(self._stations[number], count, others.minutes))
-
-    def _other(
-        self, station: Station, count: int, minutes: int
-    ) -> Generator[simpy.Event, object, None]:
-        key = (self.due((station,), OTHERS, int(self.env.now)), _OTHERS_FROM + count)
-        ticket = Ticket(self.env, key, minutes, (station,))
-        services.join(self._desk, ticket)
-        yield ticket.turn
-        start = int(self.env.now)
-        yield self.env.timeout(minutes)
-        self.leave(ticket, start)
+            yield env.timeout(minute - env.now)
+            key = (self.due((station,), OTHERS, minute), _OTHERS_FROM + count)
+            ticket = Ticket(env, key, others.minutes, (station,))
+            ticket.turn.callbacks.append(partial(called, ticket))
+            services.join(ticket)
 
     # What is noted -------------------------------------------------------------------------------
 
     def diaries(self) -> Diaries:
         """Everything noted up to now."""
-        opened = [
-            (station.number, s.start, s.stops, s.places, s.used, s.overrun, len(s.called_off))
-            for station in self._stations
-            for s in station.sessions
-        ]
         return Diaries(
             waits=np.array(self.waits, WAITS),
-            sessions=np.array(opened, SESSIONS),
+            sessions=np.concatenate([np.zeros(0, SESSIONS), *map(_noted, self._stations)]),
             beds=np.array(self._bed_changes, BED_CHANGES),
         )
+
+
+def _noted(station: Station) -> np.ndarray:
+    """What was done in every session of a station that has begun."""
+    begun = station.begun()
+    noted = np.zeros(len(begun), SESSIONS)
+    noted["station"] = station.number
+    if begun:
+        noted["start"], noted["end"], noted["places"] = zip(*begun, strict=True)
+    for session in station.sessions:
+        row = noted[session.number]
+        row["used"] = session.used
+        row["overrun"] = session.overrun
+        row["called_off"] = len(session.called_off)
+    return noted
