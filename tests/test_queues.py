@@ -466,7 +466,8 @@ def test_a_new_scan_on_the_list_repeats_the_tests_that_the_plan_rests_on():
     rules = policy("liver_first")
     minute = 43 * DAY
     assert plan_operation(patients[0], params[0], rules[0], minute) == ONE_STAGE
-    assert steps.scan_again(patients, 0, params, rules, minute) == ONE_STAGE
+    found, *_ = steps.scan_again(patients, 0, params, rules, minute, 15 * YEAR)
+    assert found == ONE_STAGE
     assert patients["step"][0] == OPERATION
     assert patients["diameter_mm"][0, hidden] > 0.0
     assert patients["times_done"][0, act.MRI_SCAN] == patients["times_done"][0, act.CT_SCAN] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 from collections.abc import Generator, Iterator
 from functools import partial
 
@@ -29,7 +30,6 @@ from crlm_sim.engines.services import Desk, Station, Ticket
 from crlm_sim.evidence.capacity import figure, high_dependency_shares
 
 Stations = tuple[Station, ...]
-Wait = tuple[int, int, int, int, int, int, int, int, int]
 _OTHERS_FROM = 2**40
 """Numbers of other patients, above all of the model's."""
 
@@ -71,7 +71,7 @@ class Clinic:
             for key, numbers in network.where.items()
         }
         self._homes: list[int] = homes.tolist()
-        self._numbers: list[int] = patients["patient"].tolist()
+        self.numbers: list[int] = patients["patient"].tolist()
         self._operations_done = patients["operations_done"]
         self._planned = [math.ceil(minutes) for minutes in params[0]["activity_minutes"]]
         self._in_theatre: list[bool] = (params[0]["activity_in_theatre"] > 0.0).tolist()
@@ -81,9 +81,10 @@ class Clinic:
         )
         self._high_dependency_minutes = round(figure("high_dependency", "days") * MINUTES_PER_DAY)
         self._shares = high_dependency_shares()
-        self._bed_changes: list[tuple[int, int, int, int]] = []
+        self._bed_changes = array("q")
         self._beds = {h: self._beds_of(h) for h in network.beds}
-        self.waits: list[Wait] = []
+        self.waits = array("q")
+        """Rows of `WAITS`, one number after the other; so are changes of beds."""
         for number, plan in enumerate(network.stations):
             if plan.others is not None and plan.others.per_day > 0.0:
                 env.process(self._others(number, plan, plan.others))
@@ -96,7 +97,7 @@ class Clinic:
         ]
 
         def changed(kind: int, taken: int) -> None:
-            self._bed_changes.append((hospital, kind, int(self.env.now), taken))
+            self._bed_changes.extend((hospital, kind, int(self.env.now), taken))
 
         def freed() -> None:
             for station in theatres:
@@ -119,7 +120,7 @@ class Clinic:
     ) -> tuple[Ticket, Stay | None]:
         """Join the lists until minute `until` of the run: a ticket, and the stay it would begin."""
         stay = self._stay(place, activity, self._plans[stations[0].number].hospital)
-        key = (due, self._numbers[place])
+        key = (due, self.numbers[place])
         admits = None if stay is None else stay.admit
         ticket = Ticket(self.env, key, self._planned[activity], stations, admits)
         services.join(ticket)
@@ -144,7 +145,7 @@ class Clinic:
         if not self._in_theatre[activity] or hospital not in self._beds:
             return None
         seed, draw, replicate = self._streams
-        number = self._numbers[place]
+        number = self.numbers[place]
         occasion = int(self._operations_done[place])
         u, _ = streams.uniform_pair_at(
             seed, draw, number, replicate, streams.HIGH_DEPENDENCY, occasion
@@ -197,9 +198,9 @@ class Clinic:
     def diaries(self) -> Diaries:
         """Everything noted up to now."""
         return Diaries(
-            waits=np.array(self.waits, WAITS),
+            waits=np.array(self.waits).view(WAITS),
             sessions=np.concatenate([np.zeros(0, SESSIONS), *map(_noted, self._stations)]),
-            beds=np.array(self._bed_changes, BED_CHANGES),
+            beds=np.array(self._bed_changes).view(BED_CHANGES),
         )
 
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush, merge
+from heapq import merge
+from operator import attrgetter
 
 import simpy
 from simpy.events import EventPriority
@@ -42,7 +43,7 @@ def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
 class Ticket:
     """A place on a waiting list: `turn` happens with True when called, False when given up."""
 
-    __slots__ = ("admits", "key", "planned", "rooms", "stations", "turn")
+    __slots__ = ("admits", "key", "limit", "planned", "rooms", "stations", "turn")
 
     def __init__(
         self,
@@ -59,6 +60,8 @@ class Ticket:
         """Those whose places it needs, all at once."""
         self.admits = admits
         """Whether there is a bed, if one is needed."""
+        self.limit = (NEVER, 0)
+        """When it is given up, and its number among those that are given a limit."""
         self.turn: simpy.Event = env.event()
         self.rooms: list[Open] = []
 
@@ -111,11 +114,9 @@ class Desk:
         self.stations: list[Station] = []
         self._agenda: dict[int, set[int]] = {}
         """Numbers of the stations to look at, by minute."""
-        self._limits: list[tuple[int, int, Ticket]] = []
-        """A heap of who gives up when; the second number keeps the order of asking."""
-        self._asked = 0
+        self._limited = 0
         self._alarm = NEVER
-        """When the clock is next set to ring for one of them: one timer does for all."""
+        """When it is next seen to who gives up: one timer does for all."""
 
     def look(self, station: Station, minute: int) -> None:
         """Look at a station's list at the end of a minute."""
@@ -137,8 +138,8 @@ class Desk:
 
     def limit(self, ticket: Ticket, minute: int) -> None:
         """Let a ticket be given up at a minute to come, if it has not been called by then."""
-        self._asked += 1
-        heappush(self._limits, (minute, self._asked, ticket))
+        self._limited += 1
+        ticket.limit = (minute, self._limited)
         if minute < self._alarm:
             self._set_alarm(minute)
 
@@ -147,14 +148,19 @@ class Desk:
         self.env.timeout(minute - self.env.now).callbacks.append(self._ring)
 
     def _ring(self, _: simpy.Event) -> None:
-        limits = self._limits
-        if self._alarm != self.env.now:  # it was set anew, for an earlier minute
+        """Let those give up whose limit is now, in the order in which they asked."""
+        now = self._alarm
+        if now != self.env.now:  # it was set anew, for an earlier minute
             return
-        while limits and (limits[0][0] == self._alarm or limits[0][2].turn.triggered):
-            give_up(heappop(limits)[2])
         self._alarm = NEVER
-        if limits:
-            self._set_alarm(limits[0][0])
+        waiting = [ticket for station in self.stations for ticket in station.waiting]
+        for ticket in sorted(waiting, key=attrgetter("limit")):
+            minute = ticket.limit[0]
+            if minute > now:
+                if minute < NEVER:
+                    self._set_alarm(minute)
+                return
+            give_up(ticket)
 
 
 class Station:
@@ -259,10 +265,12 @@ def _call_from(stations: Sequence[Station]) -> None:
 
 def _start(ticket: Ticket) -> bool:
     """Call a ticket if each of its stations has a place, and there is a bed if one is needed."""
-    rooms = [station.room_for(ticket.planned) for station in ticket.stations]
-    found = [room for room in rooms if room is not None]
-    if len(found) < len(rooms):
-        return False
+    found = []
+    for station in ticket.stations:
+        room = station.room_for(ticket.planned)
+        if room is None:
+            return False
+        found.append(room)
     _, number = ticket.key
     if ticket.admits is not None and not ticket.admits():
         found[0].call_off(number, ticket.planned, int(ticket.turn.env.now))
