@@ -211,9 +211,8 @@ def _noted(station: Station) -> np.ndarray:
     noted["station"] = station.number
     if begun:
         noted["start"], noted["end"], noted["places"] = zip(*begun, strict=True)
-    for session in station.sessions:
-        row = noted[session.number]
-        row["used"] = session.used
-        row["overrun"] = session.overrun
-        row["called_off"] = len(session.called_off)
+    done = [(s.number, s.used, s.overrun, len(s.called_off)) for s in station.sessions]
+    numbers, *columns = np.array(done, np.int64).reshape(-1, 4).T
+    for name, values in zip(("used", "overrun", "called_off"), columns, strict=True):
+        noted[name][numbers] = values
     return noted
