@@ -147,48 +147,61 @@ def _others(plan: StationPlan, number: int, seed: int, end: int) -> Others:
 
 def _courses(played: Played, in_theatre: np.ndarray) -> list[tuple[int, list[Step]]]:
     """Minute of diagnosis and steps of each patient: activities, and waits in vain."""
-    network, log = played.network, played.log
-    patients = played.patients["patient"].tolist()
-    diagnosis = dict(zip(patients, played.arrivals.tolist(), strict=True))
-    last = dict(zip(patients, played.patients["end_minute"].tolist(), strict=True))
-    in_vain = [wait for wait in _rows(played.diaries.waits) if wait["outcome"] != SERVED]
-    served = {
-        (wait["patient"], wait["left"]): wait
-        for wait in _rows(played.diaries.waits)
-        if wait["outcome"] == SERVED
-    }
-    done: dict[int, list[dict[str, int]]] = defaultdict(list)
-    for row in _rows(log):
-        began = diagnosis[row["patient"]] + row["start"]
-        done[row["patient"]].append(row | {"left": began, "minutes": row["end"] - row["start"]})
-    for wait in in_vain:
-        done[wait["patient"]].append(wait | {"minutes": 0})
     intensive = _into_high_dependency(played)
+    last = dict(zip(played.patients["patient"].tolist(), _ends(played), strict=True))
+    done = _done(played)
     courses = []
-    for number, first in diagnosis.items():
+    for number, first in zip(last, played.arrivals.tolist(), strict=True):
         steps, before = [], first
         rows = sorted(done[number], key=lambda row: row["left"])
         for row, after in zip_longest(rows, rows[1:]):
-            left, minutes = row["left"], row["minutes"]
             home = number // MOST_AT_A_HOSPITAL
-            stations = network.where.get((row["service"], home), ())
-            wait = served[number, left] if stations and minutes else row
-            ready = wait.get("ready", left)
-            slack = wait.get("due", ready) - ready
-            patience = (first + last[number] if minutes else left) - ready
-            plan = network.stations[stations[0]] if stations else None
-            kind, in_bed = None, minutes
+            stations = played.network.where.get((row["service"], home), ())
+            plan = played.network.stations[stations[0]] if stations else None
             hospital = home if plan is None else plan.hospital
-            if minutes and in_theatre[row["activity"]] and hospital in network.beds:
-                kind = HIGH_DEPENDENCY if left in intensive else WARD
-                if after is not None and after["activity"] == WARD_STAY:
-                    in_bed = after["left"] + after["minutes"] - left
-            turnaround = 0 if plan is None else plan.turnaround
-            delay = ready - before
-            steps.append(Step(delay, stations, slack, patience, minutes, turnaround, kind, in_bed))
-            before = left + minutes
+            kind = None
+            if row["minutes"] and in_theatre[row["activity"]] and hospital in played.network.beds:
+                kind = HIGH_DEPENDENCY if row["left"] in intensive else WARD
+            stays = after is not None and after["activity"] == WARD_STAY
+            until = after if stays else row
+            step = Step(
+                delay=row["ready"] - before,
+                stations=stations,
+                slack=row["due"] - row["ready"],
+                patience=(last[number] if row["minutes"] else row["left"]) - row["ready"],
+                minutes=row["minutes"],
+                turnaround=0 if plan is None else plan.turnaround,
+                bed=kind,
+                in_bed=until["left"] + until["minutes"] - row["left"],
+            )
+            steps.append(step)
+            before = row["left"] + row["minutes"]
         courses.append((first, steps))
     return courses
+
+
+def _ends(played: Played) -> list[int]:
+    return (played.arrivals + played.patients["end_minute"]).tolist()
+
+
+def _done(played: Played) -> dict[int, list[dict[str, int]]]:
+    """By patient: activities with their waits, and waits in vain, which take no minutes."""
+    diagnosis = dict(
+        zip(played.patients["patient"].tolist(), played.arrivals.tolist(), strict=True)
+    )
+    done: dict[int, list[dict[str, int]]] = defaultdict(list)
+    served = {}
+    for wait in _rows(played.diaries.waits):
+        if wait["outcome"] == SERVED:
+            served[wait["patient"], wait["left"]] = wait
+        else:
+            done[wait["patient"]].append(wait | {"minutes": 0})
+    for row in _rows(played.log):
+        began = diagnosis[row["patient"]] + row["start"]
+        at_once = {"ready": began, "due": began, "left": began}
+        wait = served.get((row["patient"], began), at_once)
+        done[row["patient"]].append(row | wait | {"minutes": row["end"] - row["start"]})
+    return done
 
 
 def _rows(table: np.ndarray) -> list[dict[str, int]]:
