@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import queues
 import workloads
 
 ROUNDS = 7
 FEW, MANY = 1_000, 20_000
+PER_100_000 = {240: 16.0, 400: 26.7}
+"""New patients a year of the example region, and of each 100,000 people."""
 
 
 def least(
@@ -42,6 +45,26 @@ def peak_megabytes(patients: int) -> float:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return int(done.stdout) / 1024
+
+
+def with_queues() -> list[tuple[str, float, str]]:
+    """The region engine against bare SimPy, at two numbers of new patients a year."""
+    rows = []
+    for yearly, per_100_000 in PER_100_000.items():
+        region = queues.scenario(per_100_000)
+        engine, given = queues.engine(region), queues.timetable(region)
+        engine()
+        cpu = least(
+            {
+                "engine": engine,
+                "bare": lambda given=given: queues.bare_queues(given),
+                "whole": lambda region=region: queues.replication(region),
+            }
+        )
+        name = f"region of {yearly} a year"
+        rows.append((f"{name}: engine / bare SimPy", cpu["engine"] / cpu["bare"], "≤ 1.6"))
+        rows.append((f"{name}: seconds a replication", cpu["whole"], "< 15"))
+    return rows
 
 
 def main() -> None:
@@ -86,6 +109,7 @@ def main() -> None:
         ("one thread / two threads (wall)", wall["one"] / wall["two"], "≥ 1.8"),
         ("ten times the patients: time", cpu["cohort"] / cpu["ten"], "9 to 11"),
         ("ten times the patients: peak memory", large / small, "about 1"),
+        *with_queues(),
     ]
     print(f"A patient: {cohort * 1e6:.1f} µs (cohort, one thread);", end=" ")
     print(", ".join(f"{value:.0f} {name}" for name, value in spent.items()))

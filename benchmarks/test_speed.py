@@ -1,6 +1,7 @@
 """Timings by pytest-benchmark; `ratios.py` holds them against each other and the bars."""
 
 import pytest
+import queues
 import workloads
 
 FEW, MANY = 1_000, 20_000
@@ -30,3 +31,19 @@ def test_agents_engine(benchmark):
 def test_bare_simpy(benchmark):
     rows = workloads.timetable(FEW)
     benchmark.pedantic(workloads.bare_simpy, (rows,), rounds=3)
+
+
+@pytest.fixture(scope="module")
+def region():
+    return queues.scenario(16.0)
+
+
+def test_region_engine(benchmark, region):
+    engine = queues.engine(region)
+    engine()
+    benchmark.pedantic(engine, rounds=3)
+
+
+def test_bare_queues(benchmark, region):
+    given = queues.timetable(region)
+    benchmark.pedantic(queues.bare_queues, (given,), rounds=3)

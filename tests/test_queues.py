@@ -63,13 +63,13 @@ def serve(diary, customers):
     def customer(number, kind, arrival, planned, minutes, patience):
         yield env.timeout(arrival)
         ticket = Ticket(env, (kind * APART + arrival, number), planned, (station,))
-        join(desk, ticket)
+        join(ticket)
         if patience is not None:
             env.timeout(patience - arrival).callbacks.append(lambda _: give_up(ticket))
         if (yield ticket.turn):
             starts[number] = int(env.now)
             yield env.timeout(minutes)
-            leave(desk, ticket, starts[number], int(env.now))
+            leave(ticket, starts[number], int(env.now))
 
     for number, entry in enumerate(customers):
         env.process(customer(number, *entry))
@@ -165,7 +165,7 @@ def test_an_operation_of_two_teams_needs_both_at_once():
     liver = Station(desk, "liver", [Session(100, 300, 1), Session(500, 700, 1)])
     bowel = Station(desk, "bowel", [Session(500, 700, 1)])
     ticket = Ticket(env, (0, 1), 150, (bowel, liver))
-    join(desk, ticket)
+    join(ticket)
     env.run(until=ticket.turn)
     assert env.now == 500
     assert liver.waiting == bowel.waiting == []
@@ -185,13 +185,13 @@ def called_at(diaries, tickets, until=2000):
     def patient(number, due, planned, minutes, where, wish):
         admits = (lambda: wish(env.now)) if callable(wish) else None
         ticket = Ticket(env, (due, number), planned, [stations[n] for n in where], admits)
-        join(desk, ticket)
+        join(ticket)
         if isinstance(wish, tuple):
             env.timeout(wish[0]).callbacks.append(lambda _: give_up(ticket))
         if (yield ticket.turn):
             found[number] = int(env.now)
             yield env.timeout(minutes)
-            leave(desk, ticket, found[number], int(env.now))
+            leave(ticket, found[number], int(env.now))
 
     for number, entry in enumerate(tickets):
         env.process(patient(number, *entry))
@@ -264,7 +264,7 @@ def test_want_of_a_bed_counts_once_a_patient_in_a_session():
 
     def ask(due, number, minutes, admits):
         ticket = Ticket(env, (due, number), minutes, (station,), admits)
-        join(desk, ticket)
+        join(ticket)
         return ticket
 
     def other(number):
@@ -272,7 +272,7 @@ def test_want_of_a_bed_counts_once_a_patient_in_a_session():
         if (yield ticket.turn):
             start = int(env.now)
             yield env.timeout(10 * number)
-            leave(desk, ticket, start, int(env.now))
+            leave(ticket, start, int(env.now))
 
     refused = ask(9, 1, 100, lambda: False)
     for number in (2, 3, 4):
@@ -466,7 +466,8 @@ def test_a_new_scan_on_the_list_repeats_the_tests_that_the_plan_rests_on():
     rules = policy("liver_first")
     minute = 43 * DAY
     assert plan_operation(patients[0], params[0], rules[0], minute) == ONE_STAGE
-    assert steps.scan_again(patients, 0, params, rules, minute) == ONE_STAGE
+    found, *_ = steps.scan_again(patients, 0, params, rules, minute, 15 * YEAR)
+    assert found == ONE_STAGE
     assert patients["step"][0] == OPERATION
     assert patients["diameter_mm"][0, hidden] > 0.0
     assert patients["times_done"][0, act.MRI_SCAN] == patients["times_done"][0, act.CT_SCAN] == 1

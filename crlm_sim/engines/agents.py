@@ -7,6 +7,7 @@ a `Network` patients queue for the places of its stations, and their tumours gro
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -41,14 +42,13 @@ from crlm_sim.engines.steps import (
     LOOK_AGAIN,
     first_step,
     next_step,
-    plan_again,
+    plan_called,
     priority_of,
     scan_again,
     stop_waiting,
     waits_until,
 )
 
-Row = tuple[int, int, int, int, int, int]
 Care = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Everybody's own settings, the same as numbers, the policy's numbers, its rules."""
 Step = tuple[int, int, int, int, int, int]
@@ -66,13 +66,15 @@ class _World:
     patients: np.ndarray
     params: np.ndarray
     care: Care
-    log: list[Row] | None
+    log: array[int] | None
+    """Rows of `ACTIVITY_LOG`, one number after the other."""
 
 
-def _course(world: _World, place: int, horizon: int) -> Events:
-    """One patient's way through the clinic; `env.now` at the start is their diagnosis."""
+def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
+    """One patient's way through the clinic from their diagnosis at a minute of the run."""
     env, clinic, patients, params = world.env, world.clinic, world.patients, world.params
-    diagnosis = int(env.now)
+    if diagnosis > 0:
+        yield env.timeout(diagnosis)
     number = int(patients["patient"][place])
     step = first_step(patients, place, params, world.care[0], horizon)
     now, going = 0, True
@@ -104,7 +106,7 @@ def _course(world: _World, place: int, horizon: int) -> Events:
                     yield env.timeout(end - start)
             if world.log is not None:
                 regimen = int(patients["course_regimen"][place])
-                world.log.append((number, activity, service, start, end, regimen))
+                world.log.extend((number, activity, service, start, end, regimen))
         now = int(env.now) - diagnosis
         going, *planned = next_step(
             patients, place, params, *world.care, kind, activity, start, now, event, horizon
@@ -139,14 +141,16 @@ def _wait(
         ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
         called = yield ticket.turn
         now = int(env.now) - diagnosis
-        stop_waiting(patients, place, params, now)
-        if not called and event != LOOK_AGAIN:
+        if called:
+            step = plan_called(patients, place, params, settings, now, horizon)
+        elif event == LOOK_AGAIN:
+            plan, *again = scan_again(patients, place, params, settings, now, horizon)
+            step = tuple(again)
+        else:
+            stop_waiting(patients, place, params, now)
             step = (END if event == ALIVE else EVENT, activity, service, now, now, event)
             outcome = _left_by(event)
             break
-        if not called:
-            plan = scan_again(patients, place, params, settings, now)
-        step = plan_again(patients, place, params, settings, now, horizon)
         if step[0] == EVENT and step[3] == now:  # a death is known to within a day
             outcome = _left_by(step[5])
             break
@@ -156,9 +160,9 @@ def _wait(
         if step[1] != activity:
             outcome = FOUND_UNRESECTABLE if is_out_of_reach(plan) else PLAN_CHANGED
             break
-    clinic.waits.append(
+    clinic.waits.extend(
         (
-            int(patients["patient"][place]),
+            clinic.numbers[place],
             activity,
             service,
             stations[0].number,
@@ -181,11 +185,6 @@ def _left_by(event: int) -> int:
     if event == ALIVE:
         return STILL_WAITING
     return EMERGENCY if event == PRIMARY_EVENT else DEAD
-
-
-def _arrive(env: simpy.Environment, minute: int, course: Events) -> Events:
-    yield env.timeout(minute)
-    yield from course
 
 
 def simulate(
@@ -251,17 +250,16 @@ def _simulate(
         patients=patients,
         params=params,
         care=(*own_settings(policy, len(patients)), no_rules() if rules is None else rules),
-        log=[] if keep_log else None,
+        log=array("q") if keep_log else None,
     )
     minutes = np.zeros(len(patients), np.int64) if arrivals is None else arrivals
     for place, minute in enumerate(minutes.tolist()):
         last = horizon if network is None else min(horizon, network.end - minute)
-        course = _course(world, place, last)
-        env.process(_arrive(env, minute, course) if minute else course)
+        env.process(_course(world, place, minute, last))
     # A network's sessions go on for ever; one minute more lets what ends at its end be noted.
     env.run(None if network is None else network.end + 1)
     diaries = None if clinic is None else clinic.diaries()
     if world.log is None:
         return None, diaries
-    rows = np.array(world.log, dtype=ACTIVITY_LOG)
+    rows = np.array(world.log).view(ACTIVITY_LOG)
     return rows[np.argsort(rows["patient"], kind="stable")], diaries

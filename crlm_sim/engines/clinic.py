@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Generator
+from array import array
+from collections.abc import Generator, Iterator
+from functools import partial
 
 import numpy as np
 import simpy
@@ -27,9 +30,23 @@ from crlm_sim.engines.services import Desk, Station, Ticket
 from crlm_sim.evidence.capacity import figure, high_dependency_shares
 
 Stations = tuple[Station, ...]
-Wait = tuple[int, int, int, int, int, int, int, int, int]
 _OTHERS_FROM = 2**40
 """Numbers of other patients, above all of the model's."""
+
+
+def minutes_of_others(
+    stream: tuple[int, ...], number: int, per_day: float, end: int
+) -> Iterator[int]:
+    """When others come to a station until `end`: a Poisson process, the same under every policy."""
+    seed, draw, replicate = stream
+    mean = MINUTES_PER_DAY / per_day
+    exact = 0.0
+    for count in itertools.count():
+        u, _ = streams.uniform_pair_at(seed, draw, count, replicate, streams.OTHER_PATIENTS, number)
+        exact -= mean * math.log(u)
+        if exact >= end:
+            return
+        yield int(exact)
 
 
 class Clinic:
@@ -54,9 +71,9 @@ class Clinic:
             for key, numbers in network.where.items()
         }
         self._homes: list[int] = homes.tolist()
-        self._numbers: list[int] = patients["patient"].tolist()
+        self.numbers: list[int] = patients["patient"].tolist()
         self._operations_done = patients["operations_done"]
-        self._minutes: list[float] = params[0]["activity_minutes"].tolist()
+        self._planned = [math.ceil(minutes) for minutes in params[0]["activity_minutes"]]
         self._in_theatre: list[bool] = (params[0]["activity_in_theatre"] > 0.0).tolist()
         self._streams = tuple(
             int(patients[field][0]) if len(patients) else 0
@@ -64,9 +81,10 @@ class Clinic:
         )
         self._high_dependency_minutes = round(figure("high_dependency", "days") * MINUTES_PER_DAY)
         self._shares = high_dependency_shares()
-        self._bed_changes: list[tuple[int, int, int, int]] = []
+        self._bed_changes = array("q")
         self._beds = {h: self._beds_of(h) for h in network.beds}
-        self.waits: list[Wait] = []
+        self.waits = array("q")
+        """Rows of `WAITS`, one number after the other; so are changes of beds."""
         for number, plan in enumerate(network.stations):
             if plan.others is not None and plan.others.per_day > 0.0:
                 env.process(self._others(number, plan, plan.others))
@@ -79,11 +97,11 @@ class Clinic:
         ]
 
         def changed(kind: int, taken: int) -> None:
-            self._bed_changes.append((hospital, kind, int(self.env.now), taken))
+            self._bed_changes.extend((hospital, kind, int(self.env.now), taken))
 
         def freed() -> None:
             for station in theatres:
-                self._desk.wake(station)
+                station.look()
 
         return Beds(self.env, self.network.beds[hospital], changed, freed)
 
@@ -102,13 +120,11 @@ class Clinic:
     ) -> tuple[Ticket, Stay | None]:
         """Join the lists until minute `until` of the run: a ticket, and the stay it would begin."""
         stay = self._stay(place, activity, self._plans[stations[0].number].hospital)
-        key = (due, self._numbers[place])
-        planned = math.ceil(self._minutes[activity])
+        key = (due, self.numbers[place])
         admits = None if stay is None else stay.admit
-        ticket = Ticket(self.env, key, planned, stations, admits)
-        services.join(self._desk, ticket)
-        last = self.env.timeout(until - self.env.now)
-        last.callbacks.append(lambda _: services.give_up(ticket))
+        ticket = Ticket(self.env, key, self._planned[activity], stations, admits)
+        services.join(ticket)
+        self._desk.limit(ticket, until)
         return ticket, stay
 
     def admit_unasked(self, place: int, activity: int, minutes: int) -> Stay | None:
@@ -129,7 +145,7 @@ class Clinic:
         if not self._in_theatre[activity] or hospital not in self._beds:
             return None
         seed, draw, replicate = self._streams
-        number = self._numbers[place]
+        number = self.numbers[place]
         occasion = int(self._operations_done[place])
         u, _ = streams.uniform_pair_at(
             seed, draw, number, replicate, streams.HIGH_DEPENDENCY, occasion
@@ -141,7 +157,7 @@ class Clinic:
     def decline(self, ticket: Ticket, stay: Stay | None) -> None:
         """Free at once the places and the bed of a ticket that was called in vain."""
         now = int(self.env.now)
-        services.leave(self._desk, ticket, now, now)
+        services.leave(ticket, now, now)
         if stay is not None:
             stay.discharge()
 
@@ -149,56 +165,54 @@ class Clinic:
         """Free the places held since minute `start` of the run, after the turnaround."""
         turnaround = self._plans[ticket.stations[0].number].turnaround
         if turnaround == 0:
-            services.leave(self._desk, ticket, start, int(self.env.now))
-            return
-        later = self.env.timeout(turnaround)
-        later.callbacks.append(
-            lambda _: services.leave(self._desk, ticket, start, int(self.env.now))
-        )
+            services.leave(ticket, start, int(self.env.now))
+        else:
+            self._leave_in(turnaround, ticket, start)
+
+    def _leave_in(self, minutes: int, ticket: Ticket, start: int) -> None:
+        end = int(self.env.now) + minutes
+        later = self.env.timeout(minutes)
+        later.callbacks.append(lambda _: services.leave(ticket, start, end))
 
     # Patients of other diseases ------------------------------------------------------------------
 
     def _others(
         self, number: int, plan: StationPlan, others: OtherPatients
     ) -> Generator[simpy.Event, object, None]:
-        """Arrivals of a Poisson process at one station, the same under every policy."""
-        seed, draw, replicate = self._streams
-        mean = MINUTES_PER_DAY / others.per_day
-        exact = 0.0
-        count = 0
-        while True:
-            u, _ = streams.uniform_pair_at(
-                seed, draw, count, replicate, streams.OTHER_PATIENTS, number
-            )
-            exact -= mean * math.log(u)
-            if exact >= self.network.end:
-                return
-            yield self.env.timeout(int(exact) - self.env.now)
-            self.env.process(self._other(self._stations[number], count, others.minutes))
-            count += 1
+        env, station = self.env, self._stations[number]
+        held = others.minutes + plan.turnaround
 
-    def _other(
-        self, station: Station, count: int, minutes: int
-    ) -> Generator[simpy.Event, object, None]:
-        key = (self.due((station,), OTHERS, int(self.env.now)), _OTHERS_FROM + count)
-        ticket = Ticket(self.env, key, minutes, (station,))
-        services.join(self._desk, ticket)
-        yield ticket.turn
-        start = int(self.env.now)
-        yield self.env.timeout(minutes)
-        self.leave(ticket, start)
+        def called(ticket: Ticket, _: simpy.Event) -> None:
+            self._leave_in(held, ticket, int(env.now))
+
+        come = minutes_of_others(self._streams, number, others.per_day, self.network.end)
+        for count, minute in enumerate(come):
+            yield env.timeout(minute - env.now)
+            key = (self.due((station,), OTHERS, minute), _OTHERS_FROM + count)
+            ticket = Ticket(env, key, others.minutes, (station,))
+            ticket.turn.callbacks.append(partial(called, ticket))
+            services.join(ticket)
 
     # What is noted -------------------------------------------------------------------------------
 
     def diaries(self) -> Diaries:
         """Everything noted up to now."""
-        opened = [
-            (station.number, s.start, s.stops, s.places, s.used, s.overrun, len(s.called_off))
-            for station in self._stations
-            for s in station.sessions
-        ]
         return Diaries(
-            waits=np.array(self.waits, WAITS),
-            sessions=np.array(opened, SESSIONS),
-            beds=np.array(self._bed_changes, BED_CHANGES),
+            waits=np.array(self.waits).view(WAITS),
+            sessions=np.concatenate([np.zeros(0, SESSIONS), *map(_noted, self._stations)]),
+            beds=np.array(self._bed_changes).view(BED_CHANGES),
         )
+
+
+def _noted(station: Station) -> np.ndarray:
+    """What was done in every session of a station that has begun."""
+    begun = station.begun()
+    noted = np.zeros(len(begun), SESSIONS)
+    noted["station"] = station.number
+    if begun:
+        noted["start"], noted["end"], noted["places"] = zip(*begun, strict=True)
+    done = [(s.number, s.used, s.overrun, len(s.called_off)) for s in station.sessions]
+    numbers, *columns = np.array(done, np.int64).reshape(-1, 4).T
+    for name, values in zip(("used", "overrun", "called_off"), columns, strict=True):
+        noted[name][numbers] = values
+    return noted

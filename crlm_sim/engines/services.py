@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from heapq import merge
+from operator import attrgetter
 
 import simpy
 from simpy.events import EventPriority
 
+from crlm_sim.disease.patient import NEVER
 from crlm_sim.engines.diary import Session
 from crlm_sim.evidence import SERVICES
 
@@ -41,7 +43,7 @@ def unlimited(env: simpy.Environment) -> list[simpy.Resource]:
 class Ticket:
     """A place on a waiting list: `turn` happens with True when called, False when given up."""
 
-    __slots__ = ("admits", "key", "planned", "rooms", "stations", "turn")
+    __slots__ = ("admits", "key", "limit", "planned", "rooms", "stations", "turn")
 
     def __init__(
         self,
@@ -58,6 +60,8 @@ class Ticket:
         """Those whose places it needs, all at once."""
         self.admits = admits
         """Whether there is a bed, if one is needed."""
+        self.limit = (NEVER, 0)
+        """When it is given up, and its number among those that are given a limit."""
         self.turn: simpy.Event = env.event()
         self.rooms: list[Open] = []
 
@@ -68,10 +72,12 @@ class Ticket:
 class Open:
     """A session that has begun: its free places, and what has been done in it."""
 
-    __slots__ = ("called_off", "free", "overrun", "places", "start", "stops", "used")
+    __slots__ = ("called_off", "free", "number", "overrun", "places", "stops", "used")
 
-    def __init__(self, session: Session) -> None:
-        self.start, self.stops, self.places = session
+    def __init__(self, session: Session, number: int) -> None:
+        _, self.stops, self.places = session
+        self.number = number
+        """Its place in the diary."""
         self.free = self.places
         self.used = 0
         """Minutes of places in use, up to now, within the session and beyond."""
@@ -88,14 +94,16 @@ class Open:
 
 
 class _Call(simpy.Event):
-    """Calls a function once everything else of this minute has happened."""
+    """Calls a function in a minute to come, or in this, after everything else of that minute."""
 
-    def __init__(self, env: simpy.Environment, function: Callable[[simpy.Event], None]) -> None:
+    def __init__(
+        self, env: simpy.Environment, delay: int, function: Callable[[simpy.Event], None]
+    ) -> None:
         super().__init__(env)
         self._ok = True
         self._value = None
         self.callbacks = [function]
-        env.schedule(self, priority=_LATER)
+        env.schedule(self, _LATER, delay)
 
 
 class Desk:
@@ -104,55 +112,105 @@ class Desk:
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
         self.stations: list[Station] = []
-        self._awake: set[int] = set()
+        self._agenda: dict[int, set[int]] = {}
+        """Numbers of the stations to look at, by minute."""
+        self._limited = 0
+        self._alarm = NEVER
+        """When it is next seen to who gives up: one timer does for all."""
 
-    def wake(self, station: Station) -> None:
-        """Look at a station's list at the end of this minute."""
-        if not self._awake:
-            _Call(self.env, self._call)
-        self._awake.add(station.number)
+    def look(self, station: Station, minute: int) -> None:
+        """Look at a station's list at the end of a minute."""
+        numbers = self._agenda.get(minute)
+        if numbers is None:
+            self._agenda[minute] = {station.number}
+            _Call(self.env, minute - int(self.env.now), self._call)
+        else:
+            numbers.add(station.number)
 
     def _call(self, _: simpy.Event) -> None:
-        awake = [self.stations[number] for number in sorted(self._awake)]
-        self._awake.clear()
+        numbers = self._agenda.pop(int(self.env.now))
+        awake = [self.stations[number] for number in sorted(numbers)]
         able = [station for station in awake if station.is_able()]
-        lists = [list(station.waiting) for station in able]
-        for ticket in lists[0] if len(lists) == 1 else merge(*lists):
-            fresh = not ticket.turn.triggered  # on two lists it comes up twice
-            if fresh and _start(ticket) and not any(station.is_able() for station in able):
+        if able:
+            _call_from(able)
+        for station in awake:
+            station.look_ahead()
+
+    def limit(self, ticket: Ticket, minute: int) -> None:
+        """Let a ticket be given up at a minute to come, if it has not been called by then."""
+        self._limited += 1
+        ticket.limit = (minute, self._limited)
+        if minute < self._alarm:
+            self._set_alarm(minute)
+
+    def _set_alarm(self, minute: int) -> None:
+        self._alarm = minute
+        self.env.timeout(minute - self.env.now).callbacks.append(self._ring)
+
+    def _ring(self, _: simpy.Event) -> None:
+        """Let those give up whose limit is now, in the order in which they asked."""
+        now = self._alarm
+        if now != self.env.now:  # it was set anew, for an earlier minute
+            return
+        self._alarm = NEVER
+        waiting = [ticket for station in self.stations for ticket in station.waiting]
+        for ticket in sorted(waiting, key=attrgetter("limit")):
+            minute = ticket.limit[0]
+            if minute > now:
+                if minute < NEVER:
+                    self._set_alarm(minute)
                 return
+            give_up(ticket)
 
 
 class Station:
-    """One service at one place: its diary and its waiting list."""
+    """One service at one place: its diary and its waiting list.
+
+    Sessions begin unseen while nobody waits; else the desk looks at the list when one does.
+    """
 
     def __init__(self, desk: Desk, name: str, diary: Sequence[Session]) -> None:
         self.name = name
         self.number = len(desk.stations)
+        self.diary = sorted(diary)
         self.waiting: list[Ticket] = []
         self.sessions: list[Open] = []
-        """Every session that has begun."""
+        """Sessions that have begun, but for those that ended before anybody came."""
         self.shortest = sys.maxsize
         """The least planned minutes of all who ever joined: with less time left nobody fits."""
         self._desk = desk
+        self._env = desk.env
         self._open: list[Open] = []
+        self._next = 0
+        self._begins = self.diary[0].start if diary else NEVER
+        """When the next session does, the first that is not among `sessions`."""
+        self._looks_at = -1
+        """The minute of a beginning at which the desk will look, or has looked."""
         desk.stations.append(self)
-        desk.env.process(self._keep(diary))
 
-    def _keep(self, diary: Sequence[Session]) -> Generator[simpy.Event, object, None]:
-        env = self._desk.env
-        for session in sorted(diary):
-            if session.start > env.now:
-                yield env.timeout(session.start - env.now)
-            begun = Open(session)
-            self.sessions.append(begun)
-            self._open = [other for other in self._open if other.stops > env.now]
-            insort(self._open, begun, key=lambda one: one.stops)
-            self._desk.wake(self)
+    def _begin(self, now: int) -> None:
+        """Begin the sessions of the diary up to now."""
+        diary = self.diary
+        while self._begins <= now:
+            session = diary[self._next]
+            self._next += 1
+            self._begins = diary[self._next].start if self._next < len(diary) else NEVER
+            if session.end >= now:
+                begun = Open(session, self._next - 1)
+                self.sessions.append(begun)
+                self._open = [other for other in self._open if other.stops > session.start]
+                insort(self._open, begun, key=lambda one: one.stops)
+
+    def begun(self) -> list[Session]:
+        """The sessions of the diary that have begun before this minute."""
+        return self.diary[: bisect_left(self.diary, (self._env.now,))]
 
     def room_for(self, planned: int) -> Open | None:
         """The session, closing first, with a free place and enough time left."""
-        latest_end = self._desk.env.now + planned
+        now = int(self._env.now)
+        if self._begins <= now:
+            self._begin(now)
+        latest_end = now + planned
         for session in self._open:
             if session.free and latest_end <= session.stops:
                 return session
@@ -162,13 +220,26 @@ class Station:
         """Whether somebody waits and there may be a place for somebody."""
         return bool(self.waiting) and self.room_for(self.shortest) is not None
 
+    def look(self) -> None:
+        """Something has changed: have the desk look at the list if somebody may be called."""
+        if self.waiting:
+            if self.room_for(self.shortest) is not None:
+                self._desk.look(self, int(self._env.now))
+            self.look_ahead()
 
-def join(desk: Desk, ticket: Ticket) -> None:
+    def look_ahead(self) -> None:
+        """Have the desk look again when the next session begins, as long as somebody waits."""
+        if self.waiting and self._looks_at < self._begins < NEVER:
+            self._looks_at = self._begins
+            self._desk.look(self, self._begins)
+
+
+def join(ticket: Ticket) -> None:
     """Put a ticket on the lists of its stations."""
     for station in ticket.stations:
         insort(station.waiting, ticket)
         station.shortest = min(station.shortest, ticket.planned)
-        desk.wake(station)
+        station.look()
 
 
 def give_up(ticket: Ticket) -> None:
@@ -183,12 +254,23 @@ def _take_off(ticket: Ticket) -> None:
         del station.waiting[bisect_left(station.waiting, ticket)]
 
 
+def _call_from(stations: Sequence[Station]) -> None:
+    """Call whoever has a place at stations, which may have one, in the order of their lists."""
+    lists = [station.waiting[:] for station in stations]
+    for ticket in lists[0] if len(lists) == 1 else merge(*lists):
+        fresh = not ticket.turn.triggered  # on two lists it comes up twice
+        if fresh and _start(ticket) and not any(station.is_able() for station in stations):
+            return
+
+
 def _start(ticket: Ticket) -> bool:
     """Call a ticket if each of its stations has a place, and there is a bed if one is needed."""
-    rooms = [station.room_for(ticket.planned) for station in ticket.stations]
-    found = [room for room in rooms if room is not None]
-    if len(found) < len(rooms):
-        return False
+    found = []
+    for station in ticket.stations:
+        room = station.room_for(ticket.planned)
+        if room is None:
+            return False
+        found.append(room)
     _, number = ticket.key
     if ticket.admits is not None and not ticket.admits():
         found[0].call_off(number, ticket.planned, int(ticket.turn.env.now))
@@ -202,10 +284,10 @@ def _start(ticket: Ticket) -> bool:
     return True
 
 
-def leave(desk: Desk, ticket: Ticket, start: int, end: int) -> None:
+def leave(ticket: Ticket, start: int, end: int) -> None:
     """Free the places a called ticket has held from minute `start` to now, `end`."""
     for station, room in zip(ticket.stations, ticket.rooms, strict=True):
         room.free += 1
         room.used += end - start
         room.overrun += max(end - room.stops, 0)
-        desk.wake(station)
+        station.look()

@@ -164,12 +164,6 @@ def next_step(
 
 
 @compiled
-def plan_again(patients, place, params, settings, now, horizon):
-    """As `plan`, for a patient called from a waiting list, or who leaves it, at minute `now`."""
-    return plan(patients[place], params[0], settings[place], now, horizon)
-
-
-@compiled
 def waits_until(patients, place, params, activity, now, horizon):
     """(minute, event) until which a patient ready at minute `now` may wait for an activity.
 
@@ -191,15 +185,30 @@ def waits_until(patients, place, params, activity, now, horizon):
 
 
 @compiled
+def plan_called(patients, place, params, settings, now, horizon):
+    """The wait ends at minute `now`, as the patient is called: as `plan`."""
+    end_waiting(patients[place], params[0], now)
+    return plan(patients[place], params[0], settings[place], now, horizon)
+
+
+@compiled
 def stop_waiting(patients, place, params, now):
-    """The wait ends at minute `now`."""
+    """The wait ends at minute `now`, for ever."""
     end_waiting(patients[place], params[0], now)
 
 
 @compiled
-def scan_again(patients, place, params, settings, now):
-    """A new scan for a waiting patient. Returns the plan it leads to (`care.resectability`)."""
-    return look_again(patients[place], params[0], settings[place], now)
+def scan_again(patients, place, params, settings, now, horizon):
+    """A new scan for a waiting patient: the plan it leads to (`care.resectability`), and `plan`.
+
+    The wait ends with it; whoever keeps the place on the list begins to wait anew.
+    """
+    patient = patients[place]
+    own = settings[place]
+    end_waiting(patient, params[0], now)
+    found = look_again(patient, params[0], own, now)
+    kind, activity, service, start, end, event = plan(patient, params[0], own, now, horizon)
+    return found, kind, activity, service, start, end, event
 
 
 @compiled

@@ -188,7 +188,7 @@ def by_stations(specification: Specification, draws: Draws) -> Lives:
             joined = int(env.now)
             key = (due[draws.kind[number]] * TICKS + joined, number)
             ticket = Ticket(env, key, planned[at], (station,))
-            join(desk, ticket)
+            join(ticket)
             if at == 0 and draws.patience[number] is not None:
                 late = env.timeout(draws.patience[number])
                 late.callbacks.append(lambda _, ticket=ticket: give_up(ticket))
@@ -199,7 +199,7 @@ def by_stations(specification: Specification, draws: Draws) -> Lives:
                 lost[number] = True
                 return
             yield env.timeout(draws.minutes[at][number])
-            leave(desk, ticket, start, int(env.now))
+            leave(ticket, start, int(env.now))
 
     for number in range(size):
         env.process(customer(number))
