@@ -416,6 +416,38 @@ def test_whoever_never_has_to_wait_is_as_without_queues():
     assert same_bits(patients[~waited], free[~waited])
 
 
+@pytest.mark.parametrize("years", [2, 60])
+def test_if_clocks_stand_still_on_lists_waiting_does_nothing(years):
+    """To the bit: everybody's course is that of unlimited services, however long the queues.
+
+    They are so long that at the end of the shorter run most are still waiting.
+    """
+    some = StationPlan("theatres", 0, tuple(always(1)))
+    where = {(n, 0): (0,) for n in (LIVER, BOWEL, JOINT)}
+    network = Network((some,), where, years * YEAR, {0: BedPlan(6, 3)})
+    rules = policy("liver_first")
+    still = {"growth_while_waiting": (0.0,)}
+    patients, log, diaries, arrivals = lived(
+        network, size=2000, rules=rules, within=YEAR // 2, **still
+    )
+    free = cohort.blank_patients(0, 2000, seed=5)
+    waits = diaries.waits
+    assert np.median(waits["left"] - waits["ready"]) > 60 * DAY
+    assert (waits["left"] <= network.end).all()
+    if years == 60:
+        assert (waits["outcome"] == SERVED).all()
+        free_log = cohort.simulate(free, pack(0, 0, NO_WAITS), rules, 15 * YEAR, keep_log=True)
+        assert same_bits(log, free_log)
+        assert same_bits(patients, free)
+        return
+    assert (waits["outcome"] == STILL_WAITING).mean() > 0.1
+    for place in range(0, 2000, 100):
+        last = int(min(15 * YEAR, network.end - arrivals[place]))
+        alone = cohort.blank_patients(place, 1, seed=5)
+        cohort.simulate(alone, pack(0, 0, NO_WAITS), rules, last)
+        assert same_bits(patients[place : place + 1], alone)
+
+
 def test_the_earliest_due_date_comes_first():
     """At a scanner, where all take as long: nobody is called while one due before them waits."""
     network = region(others=OtherPatients(15.0, 20))

@@ -16,7 +16,6 @@ from crlm_sim.care.staging import repeat_staging_tests
 from crlm_sim.care.steps import MEETING, OPERATION, go_to
 from crlm_sim.care.systemic import days
 from crlm_sim.compiled import compiled
-from crlm_sim.disease.growth import go_on_growing, stand_still
 from crlm_sim.disease.patient import NEVER
 
 EMERGENCY, URGENT, SOON, OTHERS = range(4)
@@ -93,17 +92,6 @@ def is_out_of_reach(plan):
 
 
 @compiled
-def begin_to_wait(patient, params, minute, until):
-    """At minute `minute` a patient begins to wait, until `until` at the latest.
-
-    Tumours go on, but where a scenario lets them stand still to show what waiting does.
-    """
-    if params.growth_while_waiting == 0.0:
-        stand_still(patient, params, minute, until)
-
-
-@compiled
-def end_waiting(patient, params, minute):
-    """The wait ends at `minute`."""
-    if params.growth_while_waiting == 0.0:
-        go_on_growing(patient, minute)
+def stands_still(params):
+    """Whether a patient's clock stands still on a waiting list, to show what the waiting does."""
+    return params.growth_while_waiting == 0.0

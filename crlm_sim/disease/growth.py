@@ -168,21 +168,6 @@ def grow(patient, params, minute):
 
 
 @compiled
-def stand_still(patient, params, minute, until):
-    """Let no tumour grow, shrink or kill from `minute` to `until`, which must come after it."""
-    grow(patient, params, minute)
-    patient.grown_until = until
-    patient.safe_until = until
-
-
-@compiled
-def go_on_growing(patient, minute):
-    """End a standstill at `minute`, as if no time had passed for the tumour."""
-    patient.grown_until = minute
-    patient.safe_until = minute
-
-
-@compiled
 def _through(patient, params, minute, resistant_part, liver_clone):
     """(keep, add) of y from `grown_until` to `minute` for a kind of subclone, and (b, c) there."""
     keep, add = 1.0, 0.0

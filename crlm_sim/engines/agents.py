@@ -18,8 +18,8 @@ import simpy
 from crlm_sim.care.activities import WARD_STAY
 from crlm_sim.care.pathway import PRIMARY_EVENT
 from crlm_sim.care.policy import no_rules
-from crlm_sim.care.waiting import is_out_of_reach
-from crlm_sim.disease.patient import ALIVE
+from crlm_sim.care.waiting import is_out_of_reach, stands_still
+from crlm_sim.disease.patient import ALIVE, NEVER
 from crlm_sim.engines.beds import Stay
 from crlm_sim.engines.clinic import Clinic, Stations
 from crlm_sim.engines.cohort import check_blank, own_settings
@@ -45,7 +45,6 @@ from crlm_sim.engines.steps import (
     plan_called,
     priority_of,
     scan_again,
-    stop_waiting,
     waits_until,
 )
 
@@ -66,15 +65,26 @@ class _World:
     patients: np.ndarray
     params: np.ndarray
     care: Care
+    horizon: int
+    end: int
+    """The minute of the run at which it ends."""
+    stands_still: bool
+    """Whether a patient's clock does on a waiting list."""
     log: array[int] | None
     """Rows of `ACTIVITY_LOG`, one number after the other."""
 
 
-def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
-    """One patient's way through the clinic from their diagnosis at a minute of the run."""
+def _course(world: _World, place: int, diagnosis: int) -> Events:
+    """One patient's way through the clinic from their diagnosis at a minute of the run.
+
+    Their clock reads 0 at the minute `origin` of the run: that is the diagnosis, but where clocks
+    stand still on waiting lists it is later.
+    """
     env, clinic, patients, params = world.env, world.clinic, world.patients, world.params
     if diagnosis > 0:
         yield env.timeout(diagnosis)
+    origin = diagnosis
+    horizon = min(world.horizon, world.end - diagnosis)
     number = int(patients["patient"][place])
     step = first_step(patients, place, params, world.care[0], horizon)
     now, going = 0, True
@@ -85,11 +95,15 @@ def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
         if start > now:
             yield env.timeout(start - now)
         if kind == ACTIVITY:
-            stations = clinic.stations(place, service) if clinic is not None else ()
+            stations: Stations = ()
+            if clinic is not None and env.now < world.end:
+                stations = clinic.stations(place, service)
             if clinic is not None and stations:
-                wait = _wait(world, clinic, place, horizon, diagnosis, stations, asked, step)
-                step, ticket, admitted = yield from wait
-                now = int(env.now) - diagnosis
+                queue = _stand_still if world.stands_still else _wait
+                wait = queue(world, clinic, place, origin, horizon, stations, asked, step)
+                step, ticket, admitted, stood = yield from wait
+                origin += stood
+                now = int(env.now) - origin
                 if ticket is None:
                     continue
                 kind, activity, service, start, end, event = step
@@ -97,7 +111,7 @@ def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
                     stay = admitted
                     stay.begin(end - start)
                 yield env.timeout(end - start)
-                clinic.leave(ticket, start + diagnosis)
+                clinic.leave(ticket, start + origin)
             else:
                 if clinic is not None and activity != WARD_STAY:
                     stay = clinic.admit_unasked(place, activity, end - start) or stay
@@ -107,7 +121,7 @@ def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
             if world.log is not None:
                 regimen = int(patients["course_regimen"][place])
                 world.log.extend((number, activity, service, start, end, regimen))
-        now = int(env.now) - diagnosis
+        now = int(env.now) - origin
         going, *planned = next_step(
             patients, place, params, *world.care, kind, activity, start, now, event, horizon
         )
@@ -117,17 +131,21 @@ def _course(world: _World, place: int, diagnosis: int, horizon: int) -> Events:
             stay = None
 
 
+Waited = tuple[Step, Ticket | None, Stay | None, int]
+"""What happens then; the place and bed of who was called; minutes the patient's clock stood."""
+
+
 def _wait(
     world: _World,
     clinic: Clinic,
     place: int,
+    origin: int,
     horizon: int,
-    diagnosis: int,
     stations: Stations,
     asked: int,
     step: Step,
-) -> Generator[simpy.Event, object, tuple[Step, Ticket | None, Stay | None]]:
-    """Wait for a place at stations; what happens then, and the place and bed if called.
+) -> Generator[simpy.Event, object, Waited]:
+    """Wait for a place at stations.
 
     A patient who dies, comes as an emergency or is found to need another plan leaves the list. One
     whose new scan changes nothing keeps the place on it.
@@ -135,19 +153,18 @@ def _wait(
     env, patients, params, settings = world.env, world.patients, world.params, world.care[0]
     _, activity, service, ready, _, _ = step
     now = ready
-    due = clinic.due(stations, priority_of(patients, place, activity), ready + diagnosis)
+    due = clinic.due(stations, priority_of(patients, place, activity), ready + origin)
     while True:
         until, event = waits_until(patients, place, params, activity, now, horizon)
-        ticket, stay = clinic.ask(place, stations, activity, due, until + diagnosis)
+        ticket, stay = clinic.ask(place, stations, activity, due, until + origin)
         called = yield ticket.turn
-        now = int(env.now) - diagnosis
+        now = int(env.now) - origin
         if called:
             step = plan_called(patients, place, params, settings, now, horizon)
         elif event == LOOK_AGAIN:
             plan, *again = scan_again(patients, place, params, settings, now, horizon)
             step = tuple(again)
         else:
-            stop_waiting(patients, place, params, now)
             step = (END if event == ALIVE else EVENT, activity, service, now, now, event)
             outcome = _left_by(event)
             break
@@ -160,24 +177,38 @@ def _wait(
         if step[1] != activity:
             outcome = FOUND_UNRESECTABLE if is_out_of_reach(plan) else PLAN_CHANGED
             break
-    clinic.waits.extend(
-        (
-            clinic.numbers[place],
-            activity,
-            service,
-            stations[0].number,
-            asked + diagnosis,
-            ready + diagnosis,
-            due,
-            now + diagnosis,
-            outcome,
-        )
-    )
+    clinic.note_wait(place, stations, activity, service, (asked, ready, now), due, origin, outcome)
     if outcome == SERVED:
-        return step, ticket, stay
+        return step, ticket, stay, 0
     if called:
         clinic.decline(ticket, stay)
-    return step, None, None
+    return step, None, None, 0
+
+
+def _stand_still(
+    world: _World,
+    clinic: Clinic,
+    place: int,
+    origin: int,
+    horizon: int,
+    stations: Stations,
+    asked: int,
+    step: Step,
+) -> Generator[simpy.Event, object, Waited]:
+    """Wait with the patient's clock standing still, to show what would happen if waits did nothing.
+
+    Nobody dies meanwhile and no plan grows old. Who still waits at the end of the run goes on then
+    as if there were no queue, so that every course is that of unlimited services.
+    """
+    _, activity, service, ready, _, _ = step
+    due = clinic.due(stations, priority_of(world.patients, place, activity), ready + origin)
+    ticket, stay = clinic.ask(place, stations, activity, due, world.end)
+    called = yield ticket.turn
+    stood = int(world.env.now) - origin - ready
+    times = (asked, ready, ready + stood)
+    outcome = SERVED if called else STILL_WAITING
+    clinic.note_wait(place, stations, activity, service, times, due, origin, outcome)
+    return (step, ticket, stay, stood) if called else (step, None, None, stood)
 
 
 def _left_by(event: int) -> int:
@@ -250,14 +281,17 @@ def _simulate(
         patients=patients,
         params=params,
         care=(*own_settings(policy, len(patients)), no_rules() if rules is None else rules),
+        horizon=horizon,
+        end=NEVER if network is None else network.end,
+        stands_still=stands_still(params[0]),
         log=array("q") if keep_log else None,
     )
     minutes = np.zeros(len(patients), np.int64) if arrivals is None else arrivals
     for place, minute in enumerate(minutes.tolist()):
-        last = horizon if network is None else min(horizon, network.end - minute)
-        env.process(_course(world, place, minute, last))
-    # A network's sessions go on for ever; one minute more lets what ends at its end be noted.
-    env.run(None if network is None else network.end + 1)
+        env.process(_course(world, place, minute))
+    # One minute more lets what ends at a network's end be noted. Where clocks have stood still,
+    # courses go on after it.
+    env.run(None if network is None or world.stands_still else network.end + 1)
     diaries = None if clinic is None else clinic.diaries()
     if world.log is None:
         return None, diaries

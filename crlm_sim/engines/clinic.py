@@ -154,6 +154,27 @@ class Clinic:
         emergency = unasked or activity == EMERGENCY_COLORECTAL_RESECTION
         return Stay(self._beds[hospital], minutes, emergency)
 
+    def note_wait(
+        self,
+        place: int,
+        stations: Stations,
+        activity: int,
+        service: int,
+        times: tuple[int, int, int],
+        due: int,
+        origin: int,
+        outcome: int,
+    ) -> None:
+        """Keep a wait that has ended.
+
+        `times` are when it was asked for, when the patient was ready and when they left, from the
+        minute `origin` of the run; `due` is a minute of the run.
+        """
+        asked, ready, left = (minute + origin for minute in times)
+        station = stations[0].number
+        number = self.numbers[place]
+        self.waits.extend((number, activity, service, station, asked, ready, due, left, outcome))
+
     def decline(self, ticket: Ticket, stay: Stay | None) -> None:
         """Free at once the places and the bed of a ticket that was called in vain."""
         now = int(self.env.now)

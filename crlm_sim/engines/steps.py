@@ -20,8 +20,6 @@ from crlm_sim.care.pathway import (
 )
 from crlm_sim.care.rules import settle
 from crlm_sim.care.waiting import (
-    begin_to_wait,
-    end_waiting,
     look_again,
     look_again_minute,
     priority,
@@ -173,7 +171,6 @@ def waits_until(patients, place, params, activity, now, horizon):
     minute of a death from tumour depends, within a day, on where the search for it begins.
     """
     patient = patients[place]
-    begin_to_wait(patient, params[0], now, horizon)
     safe_until = patient.safe_until
     minute, event = next_clinical_event(patient, params[0], horizon)
     patient.safe_until = safe_until
@@ -186,26 +183,15 @@ def waits_until(patients, place, params, activity, now, horizon):
 
 @compiled
 def plan_called(patients, place, params, settings, now, horizon):
-    """The wait ends at minute `now`, as the patient is called: as `plan`."""
-    end_waiting(patients[place], params[0], now)
+    """As `plan`, for a patient called from a waiting list at minute `now`."""
     return plan(patients[place], params[0], settings[place], now, horizon)
 
 
 @compiled
-def stop_waiting(patients, place, params, now):
-    """The wait ends at minute `now`, for ever."""
-    end_waiting(patients[place], params[0], now)
-
-
-@compiled
 def scan_again(patients, place, params, settings, now, horizon):
-    """A new scan for a waiting patient: the plan it leads to (`care.resectability`), and `plan`.
-
-    The wait ends with it; whoever keeps the place on the list begins to wait anew.
-    """
+    """A new scan for a waiting patient: the plan it leads to (`care.resectability`), and `plan`."""
     patient = patients[place]
     own = settings[place]
-    end_waiting(patient, params[0], now)
     found = look_again(patient, params[0], own, now)
     kind, activity, service, start, end, event = plan(patient, params[0], own, now, horizon)
     return found, kind, activity, service, start, end, event

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from crlm_sim import __version__
+from crlm_sim.care.waiting import stands_still
 from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines import agents, cohort
 from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
@@ -101,7 +102,8 @@ def play(scenario: Scenario, policy: str, replicate: int) -> Played:
     )
     assert log is not None
     put_costs(scenario, patients, log, params)
-    return Played(patients, minutes, diaries, network, _window(scenario), log)
+    stopped = bool(stands_still(params[0]))
+    return Played(patients, minutes, diaries, network, _window(scenario), log, stopped)
 
 
 def _window(scenario: Scenario) -> Window:

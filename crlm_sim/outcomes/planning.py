@@ -56,6 +56,9 @@ class Played:
     log: np.ndarray
     """Every activity begun (`engines.steps.ACTIVITY_LOG`)."""
 
+    stands_still: bool = False
+    """Whether patients' own clocks stood still on waiting lists (`growth_while_waiting = 0`)."""
+
     @property
     def years(self) -> float:
         """Length of the window."""

@@ -30,6 +30,10 @@ def time_runs_forwards(played: Played) -> Fault:
     order = np.argsort(played.patients["patient"])
     place = order[np.searchsorted(played.patients["patient"][order], waits["patient"])]
     end = played.arrivals[place] + played.patients["end_minute"][place]
+    if played.stands_still:
+        stood = np.zeros(len(played.patients), np.int64)
+        np.add.at(stood, place, waits["left"] - waits["ready"])
+        end += stood[place]
     fine = (waits["asked"] <= waits["ready"]) & (waits["ready"] <= waits["left"])
     fine &= (waits["left"] <= end) & (waits["asked"] >= played.arrivals[place])
     checked = "nobody leaves a list before being ready, nor waits after death or the end"
