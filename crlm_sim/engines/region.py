@@ -6,13 +6,16 @@ import math
 from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crlm_sim import streams
 from crlm_sim.compiled import compiled
+from crlm_sim.disease.patient import FEMALE, MALE
+from crlm_sim.engines.cohort import blank_records
 from crlm_sim.engines.diary import DAYS_PER_WEEK, Session, public_holidays
 from crlm_sim.engines.network import BedPlan, Network, OtherPatients, StationPlan
 from crlm_sim.evidence import SERVICES
-from crlm_sim.evidence.capacity import figure
+from crlm_sim.evidence.capacity import incidence_by_age, national_incidence, residents_by_age
 from crlm_sim.scenario.quantities import DAYS_PER_YEAR, MINUTES_PER_DAY
 from crlm_sim.scenario.region import (
     MOST_PLACES,
@@ -23,10 +26,10 @@ from crlm_sim.scenario.region import (
     Station,
 )
 from crlm_sim.scenario.region_checks import places_on, sessions_on
+from crlm_sim.scenario.residents import Bands, years_of
 
 MOST_AT_A_HOSPITAL = 2**20
 """Patients of hospital h have numbers from h times this on, whoever else there is."""
-_PER = 100_000.0
 
 
 def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> Network:
@@ -131,11 +134,71 @@ def _days(calendar: Calendar, number: int) -> list[date | None]:
 # Who is diagnosed ---------------------------------------------------------------------------------
 
 
+def expected_by_age(region: Region, hospital: str) -> NDArray[np.float64]:
+    """New patients a year of one hospital by sex and year of age, before season and trend.
+
+    Shape (2, ages). People of a band are spread over its years as in the nation.
+    """
+    said = region.arrivals.per_100_000
+    level = 1.0 if said is None else said / national_incidence()
+    return level * _people(region.hospitals[hospital].population) * incidence_by_age()
+
+
 def expected_per_year(region: Region, hospital: str) -> float:
     """New patients a year of one hospital, before season and trend."""
-    said = region.arrivals.per_100_000
-    per = figure("incidence", "per_100_000_a_year") if said is None else said
-    return region.hospitals[hospital].population / _PER * per
+    return float(expected_by_age(region, hospital).sum())
+
+
+def _people(population: float | Bands) -> NDArray[np.float64]:
+    national = residents_by_age()
+    if not isinstance(population, dict):
+        return population * national / national.sum()
+    found = np.zeros_like(national)
+    for band, pair in population.items():
+        years = slice(*years_of(band))
+        own = national[:, years]
+        found[:, years] = np.array(pair)[:, None] * own / own.sum(axis=1, keepdims=True)
+    return found
+
+
+def arriving(
+    region: Region, seed: int, draw: int = 0, replicate: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `diagnosed`, with blank records of the patients, whose age and sex are set, for numbers.
+
+    Records: shape (patients,), dtype `PATIENT`.
+    """
+    numbers, minutes, homes = diagnosed(region, seed, draw, replicate)
+    patients = blank_records(numbers, seed, draw, replicate)
+    for place, name in enumerate(region.hospitals):
+        own = homes == place
+        patients[own] = with_age_and_sex(patients[own], expected_by_age(region, name))
+    return patients, minutes, homes
+
+
+def with_age_and_sex(patients: np.ndarray, expected: NDArray[np.float64]) -> np.ndarray:
+    """Blank records as diagnosed at `expected` a year by sex and year of age, shape (2, ages).
+
+    The draws are those that the population's own law takes, so that under another structure the
+    same patient is as old and as likely a woman compared with the others. Ages are spread evenly
+    within a year.
+    """
+    u, v = _age_draws(patients)
+    by_age = np.cumsum(np.pad(expected, ((0, 0), (1, 0))), axis=1)
+    men, women = by_age[:, -1]
+    years = np.arange(by_age.shape[1])
+    patients["sex"] = np.where(v * (men + women) < women, FEMALE, MALE)
+    of_men, of_women = (np.interp(u * one[-1], one, years) for one in by_age)
+    patients["age_years"] = np.where(patients["sex"] == FEMALE, of_women, of_men)
+    return patients
+
+
+@compiled
+def _age_draws(patients):
+    found = np.empty((2, len(patients)))
+    for place in range(len(patients)):
+        found[0, place], found[1, place] = streams.uniform_pair(patients[place], streams.AGE, 0)
+    return found
 
 
 def diagnosed(

@@ -23,7 +23,13 @@ import numpy as np
 from crlm_sim import __version__
 from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines import agents, cohort
-from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
+from crlm_sim.engines.region import (
+    arriving,
+    expected_by_age,
+    expected_per_year,
+    network_of,
+    with_age_and_sex,
+)
 from crlm_sim.experiments.run import FolderError, Progress, RunFolder, provenance_of, scenario_hash
 from crlm_sim.experiments.simulate import packed_parameters
 from crlm_sim.experiments.tables import TableWriter
@@ -78,8 +84,7 @@ def play(scenario: Scenario, policy: str, replicate: int, *, keep_log: bool = Fa
     """One replication of one policy with queues, under the best estimates."""
     region = scenario.region
     network = network_of(region, scenario.run.seed, 0, replicate)
-    numbers, minutes, homes = diagnosed(region, scenario.run.seed, 0, replicate)
-    patients = cohort.blank_records(numbers, scenario.run.seed, 0, replicate)
+    patients, minutes, homes = arriving(region, scenario.run.seed, 0, replicate)
     log, diaries = agents.simulate_network(
         patients,
         packed_parameters(scenario, 0),
@@ -301,7 +306,9 @@ def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     region = scenario.region
     network = network_of(region, scenario.run.seed)
     params = packed_parameters(scenario, 0)
+    expected = np.sum([expected_by_age(region, name) for name in region.hospitals], axis=0)
     patients = cohort.blank_records(np.arange(_LOAD_PATIENTS), scenario.run.seed)
+    patients = with_age_and_sex(patients, expected)
     cohort.simulate(
         patients,
         params,

@@ -28,6 +28,7 @@ from crlm_sim.scenario.kinds import (
 )
 from crlm_sim.scenario.messages import Wrong, nearest, shown
 from crlm_sim.scenario.quantities import MINUTES_PER_DAY
+from crlm_sim.scenario.residents import People, people
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SESSION = re.compile(
@@ -237,7 +238,10 @@ class Station(_Part):
 class Hospital(_Part):
     """Where patients are diagnosed, and where those go who need what it does not have."""
 
-    population: NotNegative = Field(0.0, description="People it serves as their local hospital.")
+    population: People = Field(
+        0.0,
+        description="People it serves as their local hospital; or [men, women] by age band.",
+    )
     refers_to: Name | None = Field(None, description="Hospital for services it does not have.")
     ward_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="Ward beds for these patients; as many as it takes if not said."
@@ -245,6 +249,11 @@ class Hospital(_Part):
     high_dependency_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="High-dependency beds; as many as it takes if not said."
     )
+
+    @property
+    def people(self) -> float:
+        """How many it serves."""
+        return people(self.population)
 
 
 HOLIDAYS = ("none", "england_and_wales")
@@ -265,7 +274,9 @@ class Arrivals(_Part):
 
     per_100_000: NotNegative | None = Field(
         None,
-        description="New patients a year of each 100,000 people served; ours if not said.",
+        description=(
+            "New patients a year of each 100,000 people of the nation's ages; ours if not said."
+        ),
     )
     season: SomeShare = Field(
         0.0, description="How much more are diagnosed in the peak month than on average."
