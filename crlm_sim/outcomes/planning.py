@@ -72,6 +72,7 @@ def of_patients() -> dict[str, Planned]:
             "first treatment within 62 days, of those treated", "share", 1
         ),
         "theatre_within_31_days": Planned("theatre within 31 days of being ready", "share", 1),
+        "referred": Planned("referred to the liver unit", "share"),
         "resected": Planned("liver metastases resected", "share", 1),
         "liver_operations_a_year": Planned("operations on the liver a year", "a year"),
         "unresectable_after_waiting_a_year": Planned(
@@ -167,6 +168,7 @@ def _of_patients(played: Played) -> dict[str, float]:
         "to_treatment_p90_days": _quantile(treated, 0.9),
         "treated_within_62_days": _mean(treated <= _TARGET_TREATMENT),
         "theatre_within_31_days": _mean(_days(theatre) <= _TARGET_DECISION),
+        "referred": _mean(who["referred"] > 0),
         "resected": _mean(who["resected"] > 0),
         "liver_operations_a_year": float(who["liver_operations"].sum()) / played.years,
         "unresectable_after_waiting_a_year": float((left["outcome"] == FOUND_UNRESECTABLE).sum())
