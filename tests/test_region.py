@@ -106,6 +106,22 @@ def test_patients_go_to_their_own_hospital_or_where_it_refers():
     assert (SERVICES.index("mri"), 0) not in network.where
 
 
+def test_travel_adds_up_along_referrals():
+    """From the village to the town half an hour, from there to the city 50 minutes."""
+    village = """
+[hospitals.village]
+population = 1_000
+refers_to = "north"
+travel = "30 minutes"
+[services.ct]"""
+    text = REGION.replace("[services.ct]", village, 1).replace(
+        'refers_to = "city"', 'refers_to = "city"\ntravel = "50 minutes"', 1
+    )
+    network = network_of(loads(text).region, 1)
+    assert network.travel == {(1, 0): 50, (2, 0): 80, (2, 1): 30}
+    assert network_of(read().region, 1).travel == {(1, 0): 0}
+
+
 def test_explain_says_where_patients_queue(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     found = explain(read())["stations"]
@@ -162,6 +178,8 @@ def test_other_patients_queue_or_have_slots_beforehand():
         ("2027-06-01, last = 2027-06-30", "2027-06-01, last = 2027-05-30", "comes before first"),
         ('turnaround = "30 minutes"', "turnaround = 30", "such as '45 minutes'"),
         ("population = 500_000", "populaton = 500_000", "did you mean 'population'?"),
+        ("high_dependency_beds = 2", 'travel = "50 minutes"', "and it refers to none"),
+        ('refers_to = "city"', 'refers_to = "city"\ntravel = 50', "such as '45 minutes'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_run(old, new, said):

@@ -51,13 +51,14 @@ class Network:
     `where[service, hospital]` are the stations that a patient of a hospital needs for a service,
     several if teams of each must come together; the first has the beds and the due dates. What is
     not in it has room for everybody. `end` is the minute at which the run stops, patients being
-    followed no further.
+    followed no further. `travel[home, hospital]` are minutes one way, where there are any.
     """
 
     stations: tuple[StationPlan, ...]
     where: Mapping[tuple[int, int], tuple[int, ...]]
     end: int
     beds: Mapping[int, BedPlan] = field(default_factory=dict)
+    travel: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 SERVED, DEAD, EMERGENCY, PLAN_CHANGED, FOUND_UNRESECTABLE, STILL_WAITING = range(6)

@@ -64,7 +64,14 @@ def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> 
         for number, hospital in enumerate(region.hospitals.values())
         if hospital.ward_beds is not None or hospital.high_dependency_beds is not None
     }
-    return Network(tuple(plans), where, round(region.arrivals.days * MINUTES_PER_DAY), beds)
+    travel = {
+        (home, there): region.travel(name, other)
+        for home, name in enumerate(names)
+        for there, other in enumerate(names)
+        if name != other and any(region.provider(one, name) == other for one in region.stations)
+    }
+    end = round(region.arrivals.days * MINUTES_PER_DAY)
+    return Network(tuple(plans), where, end, beds, travel)
 
 
 def _plan(

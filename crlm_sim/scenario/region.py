@@ -243,6 +243,9 @@ class Hospital(_Part):
         description="People it serves as their local hospital; or [men, women] by age band.",
     )
     refers_to: Name | None = Field(None, description="Hospital for services it does not have.")
+    travel: Minutes | None = Field(
+        None, description="How long its patients travel there, one way: '50 minutes'."
+    )
     ward_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="Ward beds for these patients; as many as it takes if not said."
     )
@@ -321,3 +324,11 @@ class Region(_Part):
             found = self.hospitals.get(hospital)
             hospital = found.refers_to if found else None
         return None
+
+    def travel(self, home: str, there: str) -> int:
+        """Minutes one way from a hospital to one it refers to, along the referrals."""
+        minutes = 0
+        while home != there:
+            minutes += self.hospitals[home].travel or 0
+            home = self.hospitals[home].refers_to or there
+        return minutes

@@ -41,6 +41,9 @@ def _check_referrals(source: Source, region: Region) -> None:
     for name, hospital in region.hospitals.items():
         path = ("hospitals", name, "refers_to")
         there = hospital.refers_to
+        if there is None and hospital.travel is not None:
+            text = "travel is to the hospital it refers to, and it refers to none"
+            source.wrong(("hospitals", name, "travel"), text, "add refers_to, or leave travel out")
         if there is None:
             continue
         if there not in region.hospitals:
