@@ -171,9 +171,10 @@ class Clinic:
                 seed, draw, count, replicate, streams.OTHER_PATIENTS, number
             )
             exact -= mean * math.log(u)
-            if exact >= self.network.end:
+            minute = others.minute_at(exact)
+            if minute >= self.network.end:
                 return
-            yield self.env.timeout(int(exact) - self.env.now)
+            yield self.env.timeout(int(minute) - self.env.now)
             self.env.process(self._other(self._stations[number], count, others.minutes))
             count += 1
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> 
     """
     names = list(region.hospitals)
     days = _days(region.calendar, math.ceil(region.arrivals.days))
+    first_day, end = region.calendar.first_day, round(region.arrivals.days * MINUTES_PER_DAY)
     numbers: dict[tuple[str, str], int] = {}
     plans: list[StationPlan] = []
     for service, stations in region.stations.items():
@@ -48,9 +51,16 @@ def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> 
                 diary = _diary(station, days)
                 if station.others and station.others.share is not None:
                     stream = (seed, draw, replicate, len(plans))
-                    diary = _left_by_others(diary, station.others, stream)
-                plan = _plan(service, hospital, names.index(hospital), station, diary)
-                plans.append(plan)
+                    diary = _left_by_others(diary, station.others, first_day, stream)
+                plans.append(
+                    StationPlan(
+                        f"{service}, {hospital}",
+                        names.index(hospital),
+                        tuple(diary),
+                        station.turnaround,
+                        _others_who_queue(station, first_day, end),
+                    )
+                )
     where = {}
     for service in region.stations:
         for home, name in enumerate(names):
@@ -70,18 +80,26 @@ def network_of(region: Region, seed: int, draw: int = 0, replicate: int = 0) -> 
         for there, other in enumerate(names)
         if name != other and any(region.provider(one, name) == other for one in region.stations)
     }
-    end = round(region.arrivals.days * MINUTES_PER_DAY)
     return Network(tuple(plans), where, end, beds, travel)
 
 
-def _plan(
-    service: str, hospital: str, number: int, station: Station, diary: list[Session]
-) -> StationPlan:
-    others = None
-    if station.others and station.others.per_week is not None:
-        others = OtherPatients(station.others.per_week / DAYS_PER_WEEK, station.others.minutes)
-    name = f"{service}, {hospital}"
-    return StationPlan(name, number, tuple(diary), station.turnaround, others)
+def _others_who_queue(station: Station, first_day: date, end: int) -> OtherPatients | None:
+    others = station.others
+    if others is None or others.per_week is None:
+        return None
+    pace = _pace(others.by_month, first_day, end) if others.by_month else ()
+    return OtherPatients(others.per_week / DAYS_PER_WEEK, others.minutes, pace)
+
+
+def _pace(by_month: Sequence[float], first_day: date, end: int) -> tuple[tuple[int, float], ...]:
+    """How far an average of one has come, as `OtherPatients` has it, where months begin."""
+    days = [first_day + timedelta(days=n) for n in range(-(-end // MINUTES_PER_DAY))]
+    begins = [n * MINUTES_PER_DAY for n, day in enumerate(days) if n == 0 or day.day == 1]
+    found = [(0, 0.0)]
+    for start, stop in pairwise([*begins, end]):
+        more = by_month[days[start // MINUTES_PER_DAY].month - 1]
+        found.append((stop, found[-1][1] + more * (stop - start)))
+    return tuple(found)
 
 
 def _diary(station: Station, days: list[date | None]) -> list[Session]:
@@ -98,7 +116,7 @@ def _diary(station: Station, days: list[date | None]) -> list[Session]:
 
 
 def _left_by_others(
-    diary: list[Session], others: Others, stream: tuple[int, int, int, int]
+    diary: list[Session], others: Others, first_day: date, stream: tuple[int, int, int, int]
 ) -> list[Session]:
     """What others who are booked beforehand leave: slots with the places that are still free."""
     slots = [
@@ -107,7 +125,11 @@ def _left_by_others(
         for start in range(session.start, session.end - others.minutes + 1, others.minutes)
     ]
     places = np.array([number for _, _, number in slots], np.int64)
-    free = _free_places(*stream, others.share, places)
+    shares = np.full(len(slots), others.share)
+    if others.by_month:
+        days = [first_day + timedelta(minutes=start) for start, _, _ in slots]
+        shares *= [others.by_month[day.month - 1] for day in days]
+    free = _free_places(*stream, shares, places)
     return [
         Session(start, end, number)
         for (start, end, _), number in zip(slots, free.tolist(), strict=True)
@@ -116,7 +138,7 @@ def _left_by_others(
 
 
 @compiled
-def _free_places(seed, draw, replicate, station, share, places):
+def _free_places(seed, draw, replicate, station, shares, places):
     """Of the places in each slot, those no other patient has; each is free or not by itself."""
     free = np.zeros_like(places)
     for slot in range(len(places)):
@@ -124,7 +146,7 @@ def _free_places(seed, draw, replicate, station, share, places):
             u, _ = streams.uniform_pair_at(
                 seed, draw, slot, replicate, streams.OTHER_PATIENTS, station * MOST_PLACES + place
             )
-            free[slot] += u >= share
+            free[slot] += u >= shares[slot]
     return free
 
 

@@ -331,8 +331,8 @@ def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     found = {}
     for number, plan in enumerate(network.stations):
         if plan.others:
-            days = network.end / MINUTES_PER_DAY
-            asked[number] += plan.others.per_day * days * (plan.others.minutes + plan.turnaround)
+            each = plan.others.minutes + plan.turnaround
+            asked[number] += plan.others.expected(network.end) * each
         opened = sum((one.end - one.start) * one.places for one in plan.diary)
         found[plan.name] = float(asked[number]) / opened if opened else math.inf
     return found

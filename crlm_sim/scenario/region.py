@@ -37,6 +37,7 @@ _SESSION = re.compile(
 _SESSION_HINT = "such as 'Mon 08:30-17:30' or 'Mon-Fri 09:00-17:00'"
 _YEARLY = re.compile(r"(\d\d)-(\d\d)")
 MOST_PLACES = 10_000
+MONTHS = 12
 
 Slot = tuple[int, int, int]
 """Weekday (Monday 0), first and last minute of the day."""
@@ -149,6 +150,14 @@ def _read_change(value: object) -> float:
     return change
 
 
+def _read_months(value: object) -> tuple[float, ...]:
+    """Twelve numbers, or none at all."""
+    if not isinstance(value, list | tuple) or len(value) not in (0, MONTHS):
+        found = f"{len(value)} numbers" if isinstance(value, list | tuple) else shown(value)
+        raise Wrong(f"must be twelve numbers, from January to December (got {found})")
+    return tuple(quantities.at_least_zero(number) for number in value)
+
+
 _TEXT = WithJsonSchema({"type": "string"})
 _ANY = WithJsonSchema({})
 """A date of TOML is no type of JSON."""
@@ -172,6 +181,18 @@ Yearly = Annotated[
     _ANY,
 ]
 _PART = WithJsonSchema({"type": ["number", "string"]})
+Months = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_read_months),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0},
+            "minItems": MONTHS,
+            "maxItems": MONTHS,
+        }
+    ),
+]
 Share = Annotated[float | None, BeforeValidator(quantities.positive_share), _PART]
 SomeShare = Annotated[float, BeforeValidator(quantities.share), _PART]
 Change = Annotated[float, BeforeValidator(_read_change), _PART]
@@ -189,6 +210,18 @@ class Others(_Part):
     minutes: Minutes = Field(description="How long one of them takes.")
     per_week: NotNegative | None = Field(None, description="How many come in a week and queue.")
     share: Share = Field(None, description="Or the share of slots that they have beforehand.")
+    by_month: Months = Field(
+        (), description="How many times as many in each month, from January: twelve numbers."
+    )
+
+    @model_validator(mode="after")
+    def _fit_the_slots(self) -> Others:
+        most = max(self.by_month, default=1.0) * (self.share or 0.0)
+        if most > 1.0 + 1e-9:
+            month = self.by_month.index(max(self.by_month)) + 1
+            text = f"in month {month} others would have {most:.0%} of the slots"
+            raise Wrong(text, "lower `share` or that number of `by_month`")
+        return self
 
     @model_validator(mode="after")
     def _said_once(self) -> Others:
