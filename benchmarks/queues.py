@@ -33,12 +33,12 @@ import simpy
 from crlm_sim.care.activities import WARD_STAY
 from crlm_sim.care.waiting import OTHERS
 from crlm_sim.disease.patient import MINUTES_PER_DAY
-from crlm_sim.engines import agents, cohort
+from crlm_sim.engines import agents
 from crlm_sim.engines.beds import HIGH_DEPENDENCY, WARD
 from crlm_sim.engines.clinic import minutes_of_others
 from crlm_sim.engines.diary import Session
 from crlm_sim.engines.network import SERVED, StationPlan
-from crlm_sim.engines.region import MOST_AT_A_HOSPITAL, diagnosed, network_of
+from crlm_sim.engines.region import MOST_AT_A_HOSPITAL, arriving, network_of
 from crlm_sim.evidence.capacity import figure
 from crlm_sim.experiments.region import play
 from crlm_sim.experiments.simulate import packed_parameters
@@ -56,7 +56,7 @@ def scenario(per_100_000: float) -> Scenario:
 def engine(region: Scenario) -> Callable[[], object]:
     """One replication by the agents engine, with all it is given made beforehand."""
     seed, policy = region.run.seed, region.policies[0].name
-    numbers, minutes, homes = diagnosed(region.region, seed)
+    patients, minutes, homes = arriving(region.region, seed)
     given = (
         packed_parameters(region, 0),
         region.packed_policy(policy),
@@ -66,9 +66,7 @@ def engine(region: Scenario) -> Callable[[], object]:
         homes,
     )
     rules = region.packed_rules(policy)
-    return lambda: agents.simulate_network(
-        cohort.blank_records(numbers, seed), *given, keep_log=True, rules=rules
-    )
+    return lambda: agents.simulate_network(patients.copy(), *given, keep_log=True, rules=rules)
 
 
 def replication(region: Scenario) -> None:
@@ -140,7 +138,7 @@ def _changes(diary: Iterable[Session]) -> list[tuple[int, int]]:
 def _others(plan: StationPlan, number: int, seed: int, end: int) -> Others:
     if plan.others is None:
         return Others([], 0, 0)
-    arrivals = list(minutes_of_others((seed, 0, 0), number, plan.others.per_day, end))
+    arrivals = list(minutes_of_others((seed, 0, 0), number, plan.others, end))
     slack = round(plan.due_days[OTHERS] * MINUTES_PER_DAY)
     return Others(arrivals, slack, plan.others.minutes + plan.turnaround)
 

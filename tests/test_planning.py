@@ -22,6 +22,7 @@ from crlm_sim.engines.network import (
     Network,
     StationPlan,
 )
+from crlm_sim.engines.region import MOST_AT_A_HOSPITAL
 from crlm_sim.engines.steps import ACTIVITY_LOG
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
@@ -37,7 +38,7 @@ from crlm_sim.outcomes.planning import Played, by_week, mean_queue, outcomes
 from crlm_sim.scenario import loads
 
 DAY = 1440
-CT, LIVER = SERVICES.index("ct"), SERVICES.index("liver_theatre")
+CT, LIVER, MDT = (SERVICES.index(name) for name in ("ct", "liver_theatre", "mdt"))
 
 
 def diaries(waits=(), sessions=(), beds=()):
@@ -110,6 +111,38 @@ def test_sessions_and_beds_by_hand():
     assert found["cancelled_a_year"] == pytest.approx(365.25 / 100)
     assert found["ward_beds_taken"] == pytest.approx(0.4)
     assert found["high_dependency_beds_taken"] == 0.0
+
+
+def test_travel_by_hand():
+    """Two at home in the city, two 50 minutes away, one of these diagnosed after the window.
+
+    The other goes to the CT and twice to theatre there, not to the meeting and not when found
+    unresectable on the list: 3 × 100 minutes are 5 hours, over three patients.
+    """
+    away = MOST_AT_A_HOSPITAL
+    people = patients(4)
+    people["patient"] = [0, 1, away, away + 1]
+    people["referred"][:2] = 1
+    kept = diaries(
+        [
+            wait(0, LIVER, 0, DAY),
+            wait(away, CT, 0, DAY),
+            wait(away, MDT, DAY, 2 * DAY),
+            wait(away, LIVER, 3 * DAY, 4 * DAY),
+            wait(away, LIVER, 8 * DAY, 9 * DAY, FOUND_UNRESECTABLE),
+            wait(away, LIVER, 200 * DAY, 210 * DAY),
+            wait(away + 1, LIVER, 3 * DAY, 4 * DAY),
+        ]
+    )
+    lived = played(people, [0, 0, 0, 100 * DAY], kept)
+    lived = replace(lived, network=replace(lived.network, travel={(1, 0): 50}))
+    found = outcomes(lived)
+    assert found["travel_hours"] == pytest.approx(5 / 3)
+    assert found["treated_away"] == pytest.approx(1 / 3)
+    assert found["referred"] == pytest.approx(2 / 3)
+    scans = replace(lived, diaries=diaries([wait(away, CT, 0, DAY)]))
+    assert outcomes(scans)["travel_hours"] == pytest.approx(100 / 60 / 3)
+    assert outcomes(scans)["treated_away"] == 0.0
 
 
 def test_only_who_is_diagnosed_in_the_window_counts():

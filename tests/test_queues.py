@@ -556,6 +556,22 @@ def test_beds_are_never_overfull_and_want_of_one_cancels():
     assert lived(region((0, 1, 2, 3, 4)))[2].sessions["called_off"].sum() == 0
 
 
+def test_other_patients_come_at_their_pace():
+    """None in the first year, then five a day: a Poisson number, error rate 1 in 10,000."""
+    plain = region(others=OtherPatients(5.0, 20))
+    pace = ((0, 0.0), (YEAR, 0.0), (plain.end, float(plain.end - YEAR)))
+    network = region(others=OtherPatients(5.0, 20, pace))
+    scans = lived(network, size=1)[2].sessions
+    scans = scans[scans["station"] == 2]
+    own = scans["used"][scans["start"] < YEAR].sum() / 20
+    assert own < 10  # of the one patient of the model
+    others = network.stations[2].others
+    expected = others.expected(network.end)
+    assert expected == pytest.approx(5.0 * (plain.end - YEAR) / DAY)
+    served = scans["used"][scans["start"] >= YEAR].sum() / 20
+    assert abs(served - expected) < 3.9 * expected**0.5 + 10 + 5 * 7  # the last week may wait
+
+
 def test_other_patients_lengthen_the_list_of_a_scanner():
     few = lived(region(others=OtherPatients(1.0, 20)))[2].waits
     many = lived(region(others=OtherPatients(18.0, 20)))[2].waits

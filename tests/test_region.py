@@ -106,6 +106,80 @@ def test_patients_go_to_their_own_hospital_or_where_it_refers():
     assert (SERVICES.index("mri"), 0) not in network.where
 
 
+def test_travel_adds_up_along_referrals():
+    """From the village to the town half an hour, from there to the city 50 minutes."""
+    village = """
+[hospitals.village]
+population = 1_000
+refers_to = "north"
+travel = "30 minutes"
+[services.ct]"""
+    text = REGION.replace("[services.ct]", village, 1).replace(
+        'refers_to = "city"', 'refers_to = "city"\ntravel = "50 minutes"', 1
+    )
+    network = network_of(loads(text).region, 1)
+    assert network.travel == {(1, 0): 50, (2, 0): 80, (2, 1): 30}
+    assert network_of(read().region, 1).travel == {(1, 0): 0}
+
+
+# Other patients -----------------------------------------------------------------------------------
+
+BUSY_WINTER = "by_month = [1.5, 1, 1, 1, 1, 1, 0.5, 0, 1, 1, 1, 1]"
+
+
+def test_other_patients_have_slots_by_month():
+    """Of 60 slots a day 75 % in January, 25 % in July, none in August; within 4.5 SE."""
+    plain = station(network_of(read().region, 1), "ct, city").diary
+    region = read('share = "50 %", ', f'share = "50 %", {BUSY_WINTER}, ').region
+    diary = station(network_of(region, 1), "ct, city").diary
+
+    def free(diary, month):
+        starts = [
+            (s, date.fromordinal(date(2027, 1, 4).toordinal() + s.start // 1440)) for s in diary
+        ]
+        inside = [(s, day) for s, day in starts if (day.year, day.month) == (2027, month)]
+        return sum(s.places for s, _ in inside), 60 * len({day for _, day in inside})
+
+    for month, expected in ((1, 0.25), (7, 0.75), (8, 1.0)):
+        left, slots = free(diary, month)
+        error = 4.5 * (expected * (1 - expected) / slots) ** 0.5
+        assert left / slots == pytest.approx(expected, abs=error)
+    assert free(diary, 3) == free(plain, 3)
+
+
+def test_other_patients_queue_by_month():
+    """Seven a week is one a day: 31 days of 2028's January bring 46.5, August none."""
+    text = REGION.replace("per_week = 7, ", f"per_week = 7, {BUSY_WINTER}, ", 1).replace(
+        'period = "1 year"', 'period = "2 years"'
+    )
+    network = network_of(loads(text).region, 1)
+    others = station(network, "ct, north").others
+    begins = {
+        (day.year, day.month): 1440 * n for n in range(730) for day in [day_of(n)] if day.day == 1
+    }
+
+    def come(first, last):
+        return (average_at(others, begins[last]) - average_at(others, begins[first])) / 1440
+
+    assert come((2028, 1), (2028, 2)) == pytest.approx(46.5, rel=1e-12)
+    assert come((2028, 2), (2028, 3)) == pytest.approx(29.0, rel=1e-12)
+    assert come((2027, 8), (2027, 9)) == 0.0
+    in_all = 1.5 * (28 + 31 + 2.5) + 0.5 * 62 + (730.5 - 61.5 - 62 - 62)
+    assert others.expected(network.end) == pytest.approx(in_all, rel=1e-12)
+    plain = station(network_of(read().region, 1), "ct, north").others
+    assert plain.minute_at(1234.5) == 1234.5
+    assert plain.expected(network.end) == network.end / 1440
+
+
+def day_of(number):
+    return date.fromordinal(date(2027, 1, 4).toordinal() + number)
+
+
+def average_at(others, minute):
+    """The inverse of `minute_at`, by the table it is made of."""
+    return np.interp(minute, *np.array(others.pace).T)
+
+
 def test_explain_says_where_patients_queue(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     found = explain(read())["stations"]
@@ -162,10 +236,28 @@ def test_other_patients_queue_or_have_slots_beforehand():
         ("2027-06-01, last = 2027-06-30", "2027-06-01, last = 2027-05-30", "comes before first"),
         ('turnaround = "30 minutes"', "turnaround = 30", "such as '45 minutes'"),
         ("population = 500_000", "populaton = 500_000", "did you mean 'population'?"),
+        ("high_dependency_beds = 2", 'travel = "50 minutes"', "and it refers to none"),
+        ('refers_to = "city"', 'refers_to = "city"\ntravel = 50', "such as '45 minutes'"),
+        ('share = "50 %", ', 'share = "50 %", by_month = [1, 2], ', "twelve numbers, from January"),
+        ('share = "50 %", ', f'share = "50 %", {BUSY_WINTER.replace("0,", "-1,")}, ', "negative"),
+        (
+            'share = "50 %", ',
+            f'share = "70 %", {BUSY_WINTER}, ',
+            "in month 1 others would have 105% of the slots",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_run(old, new, said):
     assert said in told(old, new)
+
+
+def test_what_is_refused_is_shown_with_its_line():
+    text = REGION.replace('share = "50 %", ', 'share = "50 %", by_month = [1], ')
+    with pytest.raises(ScenarioError) as refused:
+        loads(text)
+    line = 1 + text[: text.index("by_month")].count("\n")
+    assert f"scenario.toml:{line}: " in str(refused.value)
+    assert "(got 1 numbers)" in str(refused.value)
 
 
 def test_a_station_may_be_changed_by_a_scenario_that_builds_on_another(tmp_path):
@@ -190,7 +282,7 @@ def test_as_many_are_diagnosed_as_the_population_says():
     expected = np.array([4000.0, 2000.0])
     assert (np.abs(total - expected) < 4.5 * np.sqrt(expected)).all()
     region = loads(REGION).region
-    assert expected_per_year(region, "city") == 200.0
+    assert expected_per_year(region, "city") == pytest.approx(200.0, rel=1e-12)
 
 
 def test_arrivals_are_a_poisson_process_without_season():

@@ -15,6 +15,7 @@ from crlm_sim.care.resectability import (
     MAJOR_SEGMENTS,
     ONE_STAGE,
     TWO_STAGE,
+    UNRESECTABLE,
     plan_operation,
 )
 from crlm_sim.care.steps import (
@@ -52,6 +53,10 @@ def decide(patient, params, policy, minute):
     plan = plan_operation(patient, params, policy, minute)
     if patient.times_done[act.MDT_MEETING] == 1:
         patient.resectable_at_diagnosis = plan == ONE_STAGE
+    if asks_liver_unit(patient, policy):
+        patient.referred = 1
+    elif plan in (ONE_STAGE, TWO_STAGE):
+        plan = UNRESECTABLE  # for all the local team would do
     if _primary_comes_first(patient, policy, plan):
         _operate(patient, act.COLORECTAL_RESECTION, minute)
     elif plan in (ONE_STAGE, TWO_STAGE):
@@ -60,6 +65,13 @@ def decide(patient, params, policy, minute):
         _treat_clear(patient, params, policy, minute)
     else:
         _treat_unresectable(patient, params, policy, minute)
+
+
+@compiled
+def asks_liver_unit(patient, policy):
+    """Whether the liver unit has a say; it keeps whom it has begun to operate on in two stages."""
+    begun = patient.stage_one_done or patient.embolised or patient.partitioned
+    return policy.refer_to_liver_unit != 0.0 or begun != 0
 
 
 @compiled
@@ -244,6 +256,8 @@ def _treat_unresectable(patient, params, policy, minute):
 def _local_therapy_due(patient, params, policy):
     """In reach, and either no surgery is possible or drugs have done what they could."""
     therapy = int(policy.local_therapy)
+    if not asks_liver_unit(patient, policy):
+        return False
     if therapy == pol.NO_THERAPY or patient.local_treatments >= params.local_treatments_most:
         return False
     drugs_given = patient.lines_received > 0 and patient.course_cycles >= patient.course_limit
@@ -318,7 +332,8 @@ def _next_line(patient, params, policy, minute):
     fit = patient.performance_status <= params.chemotherapy_performance_status_most
     u = streams.uniform(patient, streams.NEXT_LINE, line)
     received = fit and u < params.line_received[min(line, 3)]
-    arterial = received and arterial_due(patient, params, policy, line)
+    arterial = received and asks_liver_unit(patient, policy)
+    arterial = arterial and arterial_due(patient, params, policy, line)
     therapy = int(policy.arterial_therapy)
     if arterial and params.arterial_alone[therapy] > 0.0:
         _start_arterial_line(patient, params, policy, therapy, line, minute)

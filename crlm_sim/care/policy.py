@@ -93,6 +93,7 @@ _SETTINGS = (
     "mri",
     "pet_ct",
     "pet_mr",
+    "refer_to_liver_unit",
     "most_lesions",
     "flr_least",
     "flr_least_injured",

@@ -18,10 +18,11 @@ PET_MR = MODALITIES.index("pet_mr")
 def next_staging_test(patient, params, policy, minute):
     """The next test the policy wants before local treatment is planned, else the meeting.
 
-    Further tests are for those whose liver might be cleared: disease beyond surgery gets none.
+    Further tests are for those whose liver might be cleared: disease beyond surgery gets none, nor
+    do those about whom the liver unit is not asked.
     """
     go_to(patient, MEETING, minute)
-    if not (policy.mri or policy.pet_ct or policy.pet_mr):
+    if not (policy.mri or policy.pet_ct or policy.pet_mr) or not policy.refer_to_liver_unit:
         return
     if beyond_surgery(patient, params, policy):
         return

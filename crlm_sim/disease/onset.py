@@ -44,10 +44,11 @@ def logistic(x):
 
 @compiled
 def _draw_person(p, m):
-    u, v = streams.uniform_pair(p, streams.AGE, 0)
-    p.sex = FEMALE if v < m.female_share else MALE
-    age = m.age_mean_years + m.age_sd_years * streams.normal_quantile(u)
-    p.age_years = min(max(age, m.age_youngest_years), m.age_oldest_years)
+    if p.age_years == 0.0:  # else age and sex are those with which a region has counted them
+        u, v = streams.uniform_pair(p, streams.AGE, 0)
+        p.sex = FEMALE if v < m.female_share else MALE
+        age = m.age_mean_years + m.age_sd_years * streams.normal_quantile(u)
+        p.age_years = min(max(age, m.age_youngest_years), m.age_oldest_years)
     z_height, z_weight = streams.normal_pair(p, streams.BODY, 0)
     height_cm = m.height_cm[p.sex] + m.height_sd_cm * z_height
     p.weight_kg = max(m.weight_kg[p.sex] + m.weight_sd_kg * z_weight, m.weight_lowest_kg)
@@ -347,7 +348,10 @@ def _fong_score(p, m):
 
 @compiled
 def begin(patient, params):
-    """Draw the patient whose stream fields are set; all other fields must be zero."""
+    """Draw the patient whose stream fields are set, and age and sex if they are known already.
+
+    All other fields must be zero.
+    """
     patient.death_minute = NEVER
     patient.treatment_death_minute = NEVER
     patient.progression_minute = NEVER

@@ -173,6 +173,7 @@ _OUTCOMES = [
     ("primary_resection_minute", "i8"),
     ("first_chemotherapy_minute", "i8"),
     ("resectable_at_diagnosis", "i8"),
+    ("referred", "i8"),
     ("resected", "i8"),
     ("converted", "i8"),
     ("staged_started", "i8"),

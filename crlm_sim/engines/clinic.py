@@ -35,18 +35,19 @@ _OTHERS_FROM = 2**40
 
 
 def minutes_of_others(
-    stream: tuple[int, ...], number: int, per_day: float, end: int
+    stream: tuple[int, ...], number: int, others: OtherPatients, end: int
 ) -> Iterator[int]:
     """When others come to a station until `end`: a Poisson process, the same under every policy."""
     seed, draw, replicate = stream
-    mean = MINUTES_PER_DAY / per_day
+    mean = MINUTES_PER_DAY / others.per_day
     exact = 0.0
     for count in itertools.count():
         u, _ = streams.uniform_pair_at(seed, draw, count, replicate, streams.OTHER_PATIENTS, number)
         exact -= mean * math.log(u)
-        if exact >= end:
+        minute = others.minute_at(exact)
+        if minute >= end:
             return
-        yield int(exact)
+        yield int(minute)
 
 
 class Clinic:
@@ -206,7 +207,7 @@ class Clinic:
         def called(ticket: Ticket, _: simpy.Event) -> None:
             self._leave_in(held, ticket, int(env.now))
 
-        come = minutes_of_others(self._streams, number, others.per_day, self.network.end)
+        come = minutes_of_others(self._streams, number, others, self.network.end)
         for count, minute in enumerate(come):
             yield env.timeout(minute - env.now)
             key = (self.due((station,), OTHERS, minute), _OTHERS_FROM + count)

@@ -10,16 +10,34 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines.diary import Session
 from crlm_sim.evidence.capacity import due_days
 
 
 @dataclass(frozen=True)
 class OtherPatients:
-    """Patients of other diseases: `per_day` of them on average, each for `minutes`."""
+    """Patients of other diseases: `per_day` of them on average, each for `minutes`.
+
+    `pace` tells times of more and of fewer: pairs of a minute of the run and the minutes that would
+    have brought as many by then at the average; a minute in between lies on the line between two.
+    """
 
     per_day: float
     minutes: int
+    pace: tuple[tuple[int, float], ...] = ()
+
+    def minute_at(self, average: float) -> float:
+        """The minute of the run by which as many have come as in `average` minutes on average."""
+        if not self.pace:
+            return average
+        minutes, averages = zip(*self.pace, strict=True)
+        return float(np.interp(average, averages, minutes))
+
+    def expected(self, end: int) -> float:
+        """How many come up to minute `end` of the run."""
+        average = end if not self.pace else self.pace[-1][1]
+        return self.per_day * average / MINUTES_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -51,13 +69,14 @@ class Network:
     `where[service, hospital]` are the stations that a patient of a hospital needs for a service,
     several if teams of each must come together; the first has the beds and the due dates. What is
     not in it has room for everybody. `end` is the minute at which the run stops, patients being
-    followed no further.
+    followed no further. `travel[home, hospital]` are minutes one way, where there are any.
     """
 
     stations: tuple[StationPlan, ...]
     where: Mapping[tuple[int, int], tuple[int, ...]]
     end: int
     beds: Mapping[int, BedPlan] = field(default_factory=dict)
+    travel: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 SERVED, DEAD, EMERGENCY, PLAN_CHANGED, FOUND_UNRESECTABLE, STILL_WAITING = range(6)

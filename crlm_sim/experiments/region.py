@@ -24,7 +24,13 @@ from crlm_sim import __version__
 from crlm_sim.care.waiting import stands_still
 from crlm_sim.disease.patient import MINUTES_PER_DAY
 from crlm_sim.engines import agents, cohort
-from crlm_sim.engines.region import diagnosed, expected_per_year, network_of
+from crlm_sim.engines.region import (
+    arriving,
+    expected_by_age,
+    expected_per_year,
+    network_of,
+    with_age_and_sex,
+)
 from crlm_sim.experiments.run import (
     FolderError,
     Progress,
@@ -86,8 +92,7 @@ def play(scenario: Scenario, policy: str, replicate: int) -> Played:
     """One replication of one policy with queues, under the best estimates, with what it cost."""
     region = scenario.region
     network = network_of(region, scenario.run.seed, 0, replicate)
-    numbers, minutes, homes = diagnosed(region, scenario.run.seed, 0, replicate)
-    patients = cohort.blank_records(numbers, scenario.run.seed, 0, replicate)
+    patients, minutes, homes = arriving(region, scenario.run.seed, 0, replicate)
     params = packed_parameters(scenario, 0)
     log, diaries = agents.simulate_network(
         patients,
@@ -314,7 +319,9 @@ def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     region = scenario.region
     network = network_of(region, scenario.run.seed)
     params = packed_parameters(scenario, 0)
+    expected = np.sum([expected_by_age(region, name) for name in region.hospitals], axis=0)
     patients = cohort.blank_records(np.arange(_LOAD_PATIENTS), scenario.run.seed)
+    patients = with_age_and_sex(patients, expected)
     cohort.simulate(
         patients,
         params,
@@ -337,8 +344,8 @@ def offered_load(scenario: Scenario, policy: str) -> dict[str, float]:
     found = {}
     for number, plan in enumerate(network.stations):
         if plan.others:
-            days = network.end / MINUTES_PER_DAY
-            asked[number] += plan.others.per_day * days * (plan.others.minutes + plan.turnaround)
+            each = plan.others.minutes + plan.turnaround
+            asked[number] += plan.others.expected(network.end) * each
         opened = sum((one.end - one.start) * one.places for one in plan.diary)
         found[plan.name] = float(asked[number]) / opened if opened else math.inf
     return found

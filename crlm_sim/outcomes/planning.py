@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER
 from crlm_sim.engines.diary import DAYS_PER_WEEK
-from crlm_sim.engines.network import DEAD, FOUND_UNRESECTABLE, Diaries, Network
+from crlm_sim.engines.network import DEAD, FOUND_UNRESECTABLE, SERVED, Diaries, Network
+from crlm_sim.engines.region import MOST_AT_A_HOSPITAL
 from crlm_sim.evidence import SERVICES
 from crlm_sim.outcomes import survival
 from crlm_sim.outcomes.clocks import curve_of, times
@@ -27,6 +28,9 @@ Window = tuple[int, int]
 _TARGET_TREATMENT = 62
 _TARGET_DECISION = 31
 _THEATRES = ("colorectal_theatre", "liver_theatre", "joint_theatre", "thoracic_theatre")
+_MEETINGS = ("mdt",)
+"""Where patients are spoken of and do not come."""
+_SCANS = ("ct", "mri", "pet")
 _FIRST_TREATMENT = (
     "first_chemotherapy_minute",
     "primary_resection_minute",
@@ -75,6 +79,7 @@ def of_patients() -> dict[str, Planned]:
             "first treatment within 62 days, of those treated", "share", 1
         ),
         "theatre_within_31_days": Planned("theatre within 31 days of being ready", "share", 1),
+        "referred": Planned("referred to the liver unit", "share"),
         "resected": Planned("liver metastases resected", "share", 1),
         "liver_operations_a_year": Planned("operations on the liver a year", "a year"),
         "unresectable_after_waiting_a_year": Planned(
@@ -82,6 +87,8 @@ def of_patients() -> dict[str, Planned]:
         ),
         "died_waiting_a_year": Planned("died while waiting, a year", "patients a year", -1),
         "cancelled_a_year": Planned("operations called off on the day, a year", "a year", -1),
+        "travel_hours": Planned("hours travelled a patient, there and back", "hours", -1),
+        "treated_away": Planned("treated in a hospital away from home", "share"),
         "os_1y": Planned("alive at 1 year", "share", 1),
         "os_2y": Planned("alive at 2 years", "share", 1),
         "os_3y": Planned("alive at 3 years", "share", 1),
@@ -174,17 +181,40 @@ def _of_patients(played: Played) -> dict[str, float]:
         "to_treatment_p90_days": _quantile(treated, 0.9),
         "treated_within_62_days": _mean(treated <= _TARGET_TREATMENT),
         "theatre_within_31_days": _mean(_days(theatre) <= _TARGET_DECISION),
+        "referred": _mean(who["referred"] > 0),
         "resected": _mean(who["resected"] > 0),
         "liver_operations_a_year": float(who["liver_operations"].sum()) / played.years,
         "unresectable_after_waiting_a_year": float((left["outcome"] == FOUND_UNRESECTABLE).sum())
         / played.years,
         "died_waiting_a_year": float((left["outcome"] == DEAD).sum()) / played.years,
         "cancelled_a_year": float(began["called_off"].sum()) / played.years,
+        **_away(played, who["patient"]),
         **_survival(who),
         "cost": _mean(who["cost_pounds"]),
         "qaly": _mean(who["quality_days"]) / DAYS_PER_YEAR,
         "nmb": _mean(who["net_benefit_pounds"]),
         "cost_a_year": float(who["cost_pounds"].sum()) / played.years,
+    }
+
+
+def _away(played: Played, who: NDArray[np.int64]) -> dict[str, float]:
+    """Hours travelled and who is treated away from home, among patients of these numbers.
+
+    Every time they are called to a station they travel from home and back; not for scans done
+    while they wait, nor for what has room for everybody.
+    """
+    waits = played.diaries.waits
+    waits = waits[(waits["outcome"] == SERVED) & np.isin(waits["patient"], who)]
+    waits = waits[~np.isin(waits["service"], [SERVICES.index(name) for name in _MEETINGS])]
+    hospitals = np.array([plan.hospital for plan in played.network.stations], np.int64)
+    home, there = waits["patient"] // MOST_AT_A_HOSPITAL, hospitals[waits["station"]]
+    ways = zip(home.tolist(), there.tolist(), strict=True)
+    minutes = sum(2 * played.network.travel.get(way, 0) for way in ways)
+    scan = np.isin(waits["service"], [SERVICES.index(name) for name in _SCANS])
+    treated = np.isin(who, waits["patient"][(home != there) & ~scan])
+    return {
+        "travel_hours": minutes / 60 / len(who) if len(who) else float("nan"),
+        "treated_away": _mean(treated),
     }
 
 

@@ -8,20 +8,23 @@ from crlm_sim.report.run_folder import Run
 from crlm_sim.report.topics import MONEY, Described, is_priced
 from crlm_sim.report.words import join
 
-WAITS, TREATMENT, SURVIVAL, USE = (
+WAITS, TREATMENT, TRAVEL, SURVIVAL, USE = (
     "Waits",
     "Treatment",
+    "Travel",
     "Survival",
     "Queues, sessions and beds",
 )
-_TOPICS = (WAITS, TREATMENT, SURVIVAL, MONEY, USE)
+_TOPICS = (WAITS, TREATMENT, TRAVEL, SURVIVAL, MONEY, USE)
 _MOST_WAITS = 2
 _MAIN = (
     "treated_within_62_days",
     "resected",
     "unresectable_after_waiting_a_year",
     "died_waiting_a_year",
+    "travel_hours",
 )
+_TRAVEL = ("travel_hours", "treated_away")
 _SURVIVAL = ("os_3y", "os_2y", "os_1y")
 """The latest of these that the run can tell."""
 _NOT_ALONE = ("os_", "rmst_")
@@ -70,6 +73,8 @@ def _topic(name: str) -> str:
         return USE
     if name.startswith(_NOT_ALONE):
         return SURVIVAL
+    if name in _TRAVEL:
+        return TRAVEL
     return WAITS if name.startswith(("wait_", "to_", "treated_", "theatre_")) else TREATMENT
 
 
@@ -191,7 +196,7 @@ def _way(outcome: Described, estimate: Estimate) -> str:
         return f"days {'longer' if more else 'shorter'}"
     if outcome.unit == "proportion":
         return f"percentage points {'higher' if more else 'lower'}"
-    return f"{outcome.unit.removesuffix(' a year')} a year {'more' if more else 'fewer'}"
+    return f"{outcome.unit} {'more' if more else 'fewer'}"
 
 
 def overloaded(run: Run) -> list[str]:

@@ -341,7 +341,8 @@ def _others(others: dict[str, Any] | None) -> str:
     if others is None:
         return ""
     many = f"{others['per_week']:g} a week" if "per_week" in others else f"{others['share']:.0%}"
-    return f"{many}, {others['minutes']} each"
+    by_month = ", by month" if others["by_month"] else ""
+    return f"{many}{by_month}, {others['minutes']} each"
 
 
 def _rules(result: dict[str, Any]) -> list[Any]:

@@ -51,6 +51,14 @@ _TOP_KEYS = (
 _TEXTS = ("title", "description")
 _NO_PARAMETERS = ("base", "eligible")
 """What [population] says besides parameters."""
+_COUNTED = (
+    "female_share",
+    "age_mean_years",
+    "age_sd_years",
+    "age_youngest_years",
+    "age_oldest_years",
+)
+"""What hospitals say by whom they serve."""
 
 
 def load(path: str | FilePath, settings: Sequence[str] = ()) -> Scenario:
@@ -178,8 +186,15 @@ def _values(source: Source, heading: str, known: Sequence[str]) -> Values:
 def _check_run_with_queues(source: Source, run: Run, population: Population | None) -> None:
     """Queues are for the agents engine; replications show chance, so parameters are held.
 
-    Everybody who is diagnosed queues, so nobody can be left out and [arrivals] says who comes.
+    Everybody who is diagnosed queues, so nobody can be left out and [arrivals] says who comes, with
+    the ages and sexes of those the hospitals serve.
     """
+    for heading in ("population", "parameters"):
+        for name in _COUNTED:
+            if name in _of(source, heading):
+                text = f"with hospitals age and sex come from whom they serve ('{name}')"
+                hint = 'write [hospitals.NAME.population] with "50-74" = [men, women]'
+                source.report((heading, name), text, hint, key=True)
     if population and population.eligible is not None:
         text = "with hospitals everybody who is diagnosed is treated"
         source.wrong(("population", "eligible"), text, "leave it out")

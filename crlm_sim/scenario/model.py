@@ -297,6 +297,9 @@ class Policy(_Part):
     mri: YesOrNo = Field(description="Whether a liver MRI follows the staging CT.")
     pet_ct: YesOrNo = Field(description="Whether a PET-CT follows the staging CT.")
     pet_mr: YesOrNo = Field(description="Whether a PET-MR follows the staging CT.")
+    refer_to_liver_unit: YesOrNo = Field(
+        description="Whether the liver unit is asked; else drugs alone, as if not resectable."
+    )
     most_lesions: Annotated[int, *within(0, SEEDS - 1)] = Field(
         description="More lesions than this are not operated on."
     )

@@ -28,6 +28,7 @@ from crlm_sim.scenario.kinds import (
 )
 from crlm_sim.scenario.messages import Wrong, nearest, shown
 from crlm_sim.scenario.quantities import MINUTES_PER_DAY
+from crlm_sim.scenario.residents import People, people
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SESSION = re.compile(
@@ -36,6 +37,7 @@ _SESSION = re.compile(
 _SESSION_HINT = "such as 'Mon 08:30-17:30' or 'Mon-Fri 09:00-17:00'"
 _YEARLY = re.compile(r"(\d\d)-(\d\d)")
 MOST_PLACES = 10_000
+MONTHS = 12
 
 Slot = tuple[int, int, int]
 """Weekday (Monday 0), first and last minute of the day."""
@@ -148,6 +150,14 @@ def _read_change(value: object) -> float:
     return change
 
 
+def _read_months(value: object) -> tuple[float, ...]:
+    """Twelve numbers, or none at all."""
+    if not isinstance(value, list | tuple) or len(value) not in (0, MONTHS):
+        found = f"{len(value)} numbers" if isinstance(value, list | tuple) else shown(value)
+        raise Wrong(f"must be twelve numbers, from January to December (got {found})")
+    return tuple(quantities.at_least_zero(number) for number in value)
+
+
 _TEXT = WithJsonSchema({"type": "string"})
 _ANY = WithJsonSchema({})
 """A date of TOML is no type of JSON."""
@@ -171,6 +181,18 @@ Yearly = Annotated[
     _ANY,
 ]
 _PART = WithJsonSchema({"type": ["number", "string"]})
+Months = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_read_months),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0},
+            "minItems": MONTHS,
+            "maxItems": MONTHS,
+        }
+    ),
+]
 Share = Annotated[float | None, BeforeValidator(quantities.positive_share), _PART]
 SomeShare = Annotated[float, BeforeValidator(quantities.share), _PART]
 Change = Annotated[float, BeforeValidator(_read_change), _PART]
@@ -188,6 +210,18 @@ class Others(_Part):
     minutes: Minutes = Field(description="How long one of them takes.")
     per_week: NotNegative | None = Field(None, description="How many come in a week and queue.")
     share: Share = Field(None, description="Or the share of slots that they have beforehand.")
+    by_month: Months = Field(
+        (), description="How many times as many in each month, from January: twelve numbers."
+    )
+
+    @model_validator(mode="after")
+    def _fit_the_slots(self) -> Others:
+        most = max(self.by_month, default=1.0) * (self.share or 0.0)
+        if most > 1.0 + 1e-9:
+            month = self.by_month.index(max(self.by_month)) + 1
+            text = f"in month {month} others would have {most:.0%} of the slots"
+            raise Wrong(text, "lower `share` or that number of `by_month`")
+        return self
 
     @model_validator(mode="after")
     def _said_once(self) -> Others:
@@ -237,14 +271,25 @@ class Station(_Part):
 class Hospital(_Part):
     """Where patients are diagnosed, and where those go who need what it does not have."""
 
-    population: NotNegative = Field(0.0, description="People it serves as their local hospital.")
+    population: People = Field(
+        0.0,
+        description="People it serves as their local hospital; or [men, women] by age band.",
+    )
     refers_to: Name | None = Field(None, description="Hospital for services it does not have.")
+    travel: Minutes | None = Field(
+        None, description="How long its patients travel there, one way: '50 minutes'."
+    )
     ward_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="Ward beds for these patients; as many as it takes if not said."
     )
     high_dependency_beds: Annotated[int, *within(0, MOST_PLACES)] | None = Field(
         None, description="High-dependency beds; as many as it takes if not said."
     )
+
+    @property
+    def people(self) -> float:
+        """How many it serves."""
+        return people(self.population)
 
 
 HOLIDAYS = ("none", "england_and_wales")
@@ -265,7 +310,9 @@ class Arrivals(_Part):
 
     per_100_000: NotNegative | None = Field(
         None,
-        description="New patients a year of each 100,000 people served; ours if not said.",
+        description=(
+            "New patients a year of each 100,000 people of the nation's ages; ours if not said."
+        ),
     )
     season: SomeShare = Field(
         0.0, description="How much more are diagnosed in the peak month than on average."
@@ -310,3 +357,11 @@ class Region(_Part):
             found = self.hospitals.get(hospital)
             hospital = found.refers_to if found else None
         return None
+
+    def travel(self, home: str, there: str) -> int:
+        """Minutes one way from a hospital to one it refers to, along the referrals."""
+        minutes = 0
+        while home != there:
+            minutes += self.hospitals[home].travel or 0
+            home = self.hospitals[home].refers_to or there
+        return minutes

@@ -33,7 +33,7 @@ def check_region(source: Source, region: Region) -> None:
     if not source.problems:  # else what is missing may only be misspelt
         for service in region.stations:
             _check_everybody_has_one(source, service, region)
-    if region.hospitals and not any(h.population for h in region.hospitals.values()):
+    if region.hospitals and not any(h.people for h in region.hospitals.values()):
         source.report(("hospitals",), "no hospital serves anybody", "add population = 500_000")
 
 
@@ -41,6 +41,9 @@ def _check_referrals(source: Source, region: Region) -> None:
     for name, hospital in region.hospitals.items():
         path = ("hospitals", name, "refers_to")
         there = hospital.refers_to
+        if there is None and hospital.travel is not None:
+            text = "travel is to the hospital it refers to, and it refers to none"
+            source.wrong(("hospitals", name, "travel"), text, "add refers_to, or leave travel out")
         if there is None:
             continue
         if there not in region.hospitals:
@@ -58,7 +61,7 @@ def _check_referrals(source: Source, region: Region) -> None:
 
 def _check_everybody_has_one(source: Source, service: str, region: Region) -> None:
     for name, hospital in region.hospitals.items():
-        if hospital.population and region.provider(service, name) is None:
+        if hospital.people and region.provider(service, name) is None:
             text = f"patients of '{name}' have nowhere to go for this"
             hint = f"add [services.{service}.{name}] or refers_to to [hospitals.{name}]"
             source.report(("services", service), f"services.{service}: {text}", hint, key=True)
