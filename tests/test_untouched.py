@@ -201,6 +201,7 @@ SETTINGS: dict[str, tuple[dict[str, float], Untouched, dict[str, float]]] = {
     ),
     "remnant by weight": ({"remnant_to_body_weight_least": 0.008}, unfit_for_surgery, {}),
     "no repeat": ({"repeat_resection": 0.0}, never_clear, {}),
+    "nobody referred": ({"refer_to_liver_unit": 0.0}, lambda base, _: base["referred"] == 0, {}),
     "mri": ({"mri": 1.0}, never_tested(act.MRI_SCAN), {}),
     "pet-ct": ({"pet_ct": 1.0}, never_tested(act.PET_CT_SCAN), {}),
     "pet-mr": ({"pet_mr": 1.0}, never_tested(act.PET_MR_SCAN), {}),
