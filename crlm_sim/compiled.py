@@ -17,7 +17,7 @@ from pathlib import Path
 import numba
 
 _PACKAGE = Path(__file__).parent
-_ROOMS = ("compiled.py", "streams.py", "evidence", "disease", "care", "engines")
+_ROOMS = ("compiled.py", "streams.py", "evidence", "disease", "care", "engines", "trials/normal.py")
 
 
 def _sources() -> list[Path]:
