@@ -17,7 +17,17 @@ from pathlib import Path
 import numba
 
 _PACKAGE = Path(__file__).parent
-_ROOMS = ("compiled.py", "streams.py", "evidence", "disease", "care", "engines", "trials/normal.py")
+_ROOMS = (
+    "compiled.py",
+    "streams.py",
+    "evidence",
+    "disease",
+    "care",
+    "engines",
+    "outcomes/hazards.py",
+    "trials/normal.py",
+    "trials/comparisons.py",
+)
 
 
 def _sources() -> list[Path]:
