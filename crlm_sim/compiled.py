@@ -27,6 +27,8 @@ _ROOMS = (
     "outcomes/hazards.py",
     "trials/normal.py",
     "trials/comparisons.py",
+    "trials/allocation.py",
+    "trials/exponential.py",
 )
 
 

@@ -40,6 +40,13 @@ class Accrual:
         open_for = np.clip(np.asarray(time)[..., None], self.starts, self.ends) - self.starts
         return np.asarray(open_for @ self.rates)
 
+    def enrolment_times(self) -> Floats:
+        """Time of each whole patient, (patients,): the k-th comes when k are to be enrolled."""
+        reached = np.append(0.0, np.cumsum(self.rates * (self.ends - self.starts)))
+        count = np.arange(1, math.floor(self.patients + 1e-9) + 1)
+        period = np.minimum(np.searchsorted(reached, count - 1e-9) - 1, len(self.rates) - 1)
+        return np.asarray(self.starts[period] + (count - reached[period]) / self.rates[period])
+
     def scaled(self, factor: float) -> Accrual:
         """The same periods with this many times the patients."""
         return Accrual(self.starts, self.ends, self.rates * factor)
@@ -183,7 +190,7 @@ def time_of_events(
 
 @dataclass(frozen=True)
 class Look:
-    """An analysis held as soon as everything stated here has come about.
+    """An analysis held as soon as everything stated here has come about, or at `latest`.
 
     `events` have happened, `calendar` time has passed, and the last patient was enrolled
     `follow_up` ago (nan: no follow-up is asked for).
@@ -192,18 +199,23 @@ class Look:
     events: float = 0.0
     calendar: float = 0.0
     follow_up: float = math.nan
+    latest: float = math.inf
 
 
 def time_of_look(
     look: Look, plan: Accrual, control: Arm, experimental: Arm, allocation: float = 1.0
 ) -> float:
     """Calendar time at which a look is expected."""
+    if math.isfinite(look.latest) and look.events > expected_events(
+        plan, control, experimental, look.latest, allocation
+    ):
+        return look.latest
     times = [look.calendar]
-    if look.events > 0.0:
-        times.append(time_of_events(plan, control, experimental, look.events, allocation))
     if not math.isnan(look.follow_up):
         times.append(plan.end + look.follow_up)
-    return max(times)
+    if look.events > 0.0:
+        times.append(time_of_events(plan, control, experimental, look.events, allocation))
+    return min(max(times), look.latest)
 
 
 def patients_for_events(
