@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from designs import three_looks_with_futility
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
@@ -74,13 +75,7 @@ def test_gsdesign_with_its_defaults():
 
 def test_uneven_looks_with_futility():
     # gsDesign integrates on a coarser grid here: ours does not change with three times the nodes.
-    found = design_bounds(
-        [0.25, 0.75, 1.0],
-        0.025,
-        0.15,
-        spending.obrien_fleming,
-        spending.hwang_shih_decani(-7.0),
-    )
+    found = three_looks_with_futility()
     assert found.upper == pytest.approx([4.3326336, 2.3398157, 2.0117915], abs=2e-6)
     assert found.lower == pytest.approx([-1.7018965, 0.67276783, 2.0117915], abs=4e-5)
 

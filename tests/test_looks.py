@@ -10,11 +10,12 @@ import math
 
 import numpy as np
 import pytest
+from designs import ramp_up_design, three_looks_with_futility
 
-from crlm_sim.trials import comparisons, events, spending
+from crlm_sim.trials import comparisons, events
 from crlm_sim.trials import timing as plans
 from crlm_sim.trials.allocation import permuted_blocks
-from crlm_sim.trials.boundaries import crossing, design_bounds
+from crlm_sim.trials.boundaries import crossing
 from crlm_sim.trials.exponential import simulate
 from crlm_sim.trials.looks import (
     Analyses,
@@ -128,22 +129,21 @@ def test_characteristics_by_hand():
     assert told.estimate_if_shown.estimate == pytest.approx(-0.7)
 
 
-def exponential(seed, trials, plan, control, experimental):
+def exponential(seed, trials, truth):
     """Trials with these numbers, in permuted blocks of four."""
-    number = round(plan.patients)
+    number = round(truth.accrual.patients)
     arms = permuted_blocks(seed, 0, trials, np.zeros((len(trials), number), int))
-    return simulate(seed, 0, trials, plan, arms, control, experimental)
+    return simulate(seed, 0, trials, arms, truth)
 
 
-SMALL = plans.accrual([10.0], [8.0])
-WORSE, BETTER = plans.arm(0.06, 0.01), plans.arm(0.03, 0.01)
+SMALL = plans.Truth(plans.accrual([10.0], [8.0]), plans.arm(0.06, 0.01), plans.arm(0.03, 0.01))
 
 
 def test_blocks_of_trials_give_what_all_together_give():
     looks = [Look(events=20), Look(events=40)]
-    whole = analyse(exponential(5, np.arange(60), SMALL, WORSE, BETTER), looks)
+    whole = analyse(exponential(5, np.arange(60), SMALL), looks)
     parts = [
-        analyse(exponential(5, numbers, SMALL, WORSE, BETTER), looks)
+        analyse(exponential(5, numbers, SMALL), looks)
         for numbers in (np.arange(13), np.arange(13, 60))
     ]
     for field in dataclasses.fields(Analyses):
@@ -155,7 +155,9 @@ def test_simulated_times_have_their_hazards():
     # 40,000 patients, three cuts: shares to four standard errors, as the head of this file says.
     group = plans.arm([0.02, 0.0, 0.1], [0.01, 0.03, 0.0], [5.0, 9.0])
     plan = plans.accrual([100.0], [4.0])
-    found = simulate(3, 0, np.arange(100), plan, np.zeros((100, 400), int), group, group)
+    found = simulate(
+        3, 0, np.arange(100), np.zeros((100, 400), int), plans.Truth(plan, group, group)
+    )
     for time in (3.0, 8.0, 15.0):
         for times, hazards in ((found.event, group.event), (found.dropout, group.dropout)):
             known = -math.expm1(-float(plans.cumulative(hazards, group.starts, time)))
@@ -175,9 +177,7 @@ def test_patients_enrol_when_they_are_due():
 
 def test_the_same_patients_live_longer_under_a_lower_hazard():
     zeros = np.zeros((5, 80), int)
-    arguments = 4, 0, np.arange(5), SMALL
-    worse = simulate(*arguments, zeros, WORSE, BETTER)
-    better = simulate(*arguments, zeros + 1, WORSE, BETTER)
+    worse, better = (simulate(4, 0, np.arange(5), zeros + arm, SMALL) for arm in (0, 1))
     np.testing.assert_allclose(better.event, 2.0 * worse.event, rtol=1e-12)
     np.testing.assert_array_equal(better.dropout, worse.dropout)
 
@@ -195,7 +195,7 @@ def test_the_same_patients_live_longer_under_a_lower_hazard():
         ),
         (lambda: stop(np.zeros((3, 2)), [2.0]), "one bound for each of the 2 looks"),
         (
-            lambda: simulate(1, 0, [0], SMALL, np.zeros((1, 79), int), WORSE, BETTER),
+            lambda: simulate(1, 0, [0], np.zeros((1, 79), int), SMALL),
             "79 patients and 80",
         ),
     ],
@@ -209,11 +209,15 @@ TRIALS = 20_000
 BLOCK = 2_000
 
 
-def looked_at(seed, plan, control, experimental, looks, **tests):
+def without_effect(truth):
+    return dataclasses.replace(truth, experimental=truth.control)
+
+
+def looked_at(seed, truth, looks, **tests):
     """All looks in 20,000 trials, worked on in blocks."""
     parts = [
         analyse(
-            exponential(seed, np.arange(start, start + BLOCK), plan, control, experimental),
+            exponential(seed, np.arange(start, start + BLOCK), truth),
             looks,
             **tests,
         )
@@ -260,8 +264,8 @@ FOUR_TESTS = {
 def test_simulated_power_of_four_tests_is_what_npsurvss_expects(name):
     test, power = FOUR_TESTS[name]
     plan = plans.accrual([40.0], [6.0])
-    arms = plans.arm(0.05, 0.005), plans.arm(0.03, 0.005)
-    found = looked_at(1, plan, *arms, [Look(calendar=18.0)], test=test)
+    truth = plans.Truth(plan, plans.arm(0.05, 0.005), plans.arm(0.03, 0.005))
+    found = looked_at(1, truth, [Look(calendar=18.0)], test=test)
     near_share(characteristics(found, stop(found.z, [Z])).power.estimate, power)
     near_mean(found.events[:, 0], 102.96582)
 
@@ -269,53 +273,45 @@ def test_simulated_power_of_four_tests_is_what_npsurvss_expects(name):
 @pytest.mark.slow
 def test_an_event_driven_trial_fares_as_its_design_says():
     # Rounded up to whole events the design has its own information fraction and drift.
-    bounds = design_bounds([0.66, 1.0], 0.025, 0.2, spending.obrien_fleming)
-    plan = plans.accrual([6, 12, 18, 24, 30, 36, 42], [1] * 6, patients=1200)
-    leaving = -math.log(1.0 - 0.025) / 12.0
-    control, other = plans.arm(LN2 / 60, leaving), plans.arm(0.74 * LN2 / 60, leaving)
+    bounds, truth = ramp_up_design()
     counts = np.array([232.0, 351.0])
     looks = [Look(events=count) for count in counts]
-    found = looked_at(2, plan, control, other, looks)
+    found = looked_at(2, truth, looks)
     stops = stop(found.z, bounds.upper)
     told = characteristics(found, stops)
     drift = math.sqrt(351.0) * events.schoenfeld(0.74, 1.0, 1.0)
     expected = crossing(counts / 351.0, bounds.upper, None, drift * np.sqrt(counts / 351.0))
     near_share(told.power.estimate, expected.power)
     near_share(told.efficacy, expected.upper)
-    months = [plans.time_of_events(plan, control, other, count) for count in counts]
+    months = [plans.time_of_events(truth, count) for count in counts]
     for look, month in enumerate(months):
         near_mean(found.date[:, look], month)
     near_mean(at_end(found.date, stops), expected.expected(months))
     near_mean(at_end(found.events, stops), expected.expected(counts))
     # Stopping early flatters those shown, by more than the simulation's interval.
     assert told.estimate_if_shown.upper < math.log(0.74)
-    null = looked_at(3, plan, control, control, looks)
+    null = looked_at(3, without_effect(truth), looks)
     near_share(characteristics(null, stop(null.z, bounds.upper)).power.estimate, 0.025)
 
 
 @pytest.mark.slow
 def test_three_looks_with_futility_fare_as_their_design_says():
-    bounds = design_bounds(
-        [0.25, 0.75, 1.0],
-        0.025,
-        0.15,
-        spending.obrien_fleming,
-        spending.hwang_shih_decani(-7.0),
-    )
+    bounds = three_looks_with_futility()
     control, other = plans.arm(LN2 / 12, 0.001), plans.arm(0.75 * LN2 / 12, 0.001)
     shape = plans.accrual([1.0, 1.5, 2.5, 4.0], [1, 2, 3], end=24.0)
     patients, fixed = plans.lachin_foulkes(shape, control, 0.75, 36.0, 0.025, 0.15)
     plan = shape.scaled(2.0 * round(0.5 * patients * bounds.inflation) / shape.patients)
+    truth = plans.Truth(plan, control, other)
     counts = np.ceil(fixed * bounds.inflation * bounds.fractions)
     fractions = counts / counts[-1]
     looks = [Look(events=count) for count in counts]
-    found = looked_at(4, plan, control, other, looks)
+    found = looked_at(4, truth, looks)
     told = characteristics(found, stop(found.z, bounds.upper, bounds.lower))
     drift = math.sqrt(counts[-1]) * events.schoenfeld(0.75, 1.0, 1.0)
     expected = crossing(fractions, bounds.upper, bounds.lower, drift * np.sqrt(fractions))
     near_share(told.efficacy, expected.upper)
     near_share(told.futility, expected.lower)
-    null = looked_at(5, plan, control, control, looks)
+    null = looked_at(5, without_effect(truth), looks)
     near_share(characteristics(null, stop(null.z, bounds.upper)).power.estimate, 0.025)
     heeded = characteristics(null, stop(null.z, bounds.upper, bounds.lower))
     none = crossing(fractions, bounds.upper, bounds.lower, 0.0)
@@ -327,8 +323,8 @@ def test_three_looks_with_futility_fare_as_their_design_says():
 def test_the_average_hazard_ratio_tells_power_and_estimate_under_a_delayed_effect():
     control = plans.arm(LN2 / 24, 0.004)
     other = plans.arm([LN2 / 24, 0.65 * LN2 / 24], 0.004, [3.0])
-    plan = plans.accrual([20.0], [24.0])
-    found = looked_at(6, plan, control, other, [Look(calendar=48.5)])
+    truth = plans.Truth(plans.accrual([20.0], [24.0]), control, other)
+    found = looked_at(6, truth, [Look(calendar=48.5)])
     near_share(characteristics(found, stop(found.z, [Z])).power.estimate, 0.8355536)
     near_mean(found.events[:, 0], 260.08627)
     near_mean(found.estimate[:, 0], math.log(0.69406652))

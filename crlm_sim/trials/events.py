@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from crlm_sim.trials.boundaries import check_error, fixed_drift
 
@@ -28,69 +29,54 @@ def freedman(hazard_ratio: float, allocation: float, null: float) -> float:
     return math.sqrt(allocation) * (1.0 - hazard_ratio) / (1.0 + allocation * hazard_ratio)
 
 
-def _signal(signal: Signal, hazard_ratio: float, allocation: float, null: float) -> float:
-    if allocation <= 0.0:
-        raise ValueError(f"allocation is above 0 (got {allocation:g})")
-    if not 0.0 < hazard_ratio < null:
-        raise ValueError(
-            f"the hazard ratio is above 0 and below the null, {null:g} (got {hazard_ratio:g})"
-        )
-    return signal(hazard_ratio, allocation, null)
+@dataclass(frozen=True)
+class LogRankTest:
+    """A one-sided log-rank test at one look: what links events, power and hazard ratio."""
 
+    alpha: float
+    allocation: float = 1.0
+    null: float = 1.0
+    signal: Signal = schoenfeld
 
-def events_needed(
-    hazard_ratio: float,
-    alpha: float,
-    beta: float,
-    allocation: float = 1.0,
-    null: float = 1.0,
-    signal: Signal = schoenfeld,
-) -> float:
-    """Events of a trial with one look, one-sided error alpha and power 1 − beta; not rounded."""
-    check_error(alpha, "alpha")
-    check_error(beta, "beta")
-    return (fixed_drift(alpha, beta) / _signal(signal, hazard_ratio, allocation, null)) ** 2
+    def drift_of_one(self, hazard_ratio: float) -> float:
+        """Drift per root event; ValueError unless the ratio is below the null."""
+        check_error(self.alpha, "alpha")
+        if self.allocation <= 0.0:
+            raise ValueError(f"allocation is above 0 (got {self.allocation:g})")
+        if not 0.0 < hazard_ratio < self.null:
+            raise ValueError(
+                f"the hazard ratio is above 0 and below the null, {self.null:g}"
+                f" (got {hazard_ratio:g})"
+            )
+        return self.signal(hazard_ratio, self.allocation, self.null)
 
+    def events(self, hazard_ratio: float, beta: float) -> float:
+        """Events for power 1 − beta, not rounded."""
+        check_error(beta, "beta")
+        return (fixed_drift(self.alpha, beta) / self.drift_of_one(hazard_ratio)) ** 2
 
-def power_of_events(
-    events: float,
-    hazard_ratio: float,
-    alpha: float,
-    allocation: float = 1.0,
-    null: float = 1.0,
-    signal: Signal = schoenfeld,
-) -> float:
-    """Power of a trial with one look at this many events."""
-    from scipy.special import ndtr, ndtri
+    def power(self, events: float, hazard_ratio: float) -> float:
+        """Power after this many events."""
+        from scipy.special import ndtr, ndtri
 
-    check_error(alpha, "alpha")
-    if events <= 0.0:
-        raise ValueError(f"a trial has events (got {events:g})")
-    drift = math.sqrt(events) * _signal(signal, hazard_ratio, allocation, null)
-    return float(ndtr(drift + ndtri(alpha)))
+        if events <= 0.0:
+            raise ValueError(f"a trial has events (got {events:g})")
+        drift = math.sqrt(events) * self.drift_of_one(hazard_ratio)
+        return float(ndtr(drift + ndtri(self.alpha)))
 
+    def hazard_ratio(self, events: float, beta: float) -> float:
+        """The ratio that this many events show with power 1 − beta; ValueError if none is."""
+        from scipy.optimize import brentq
 
-def detectable_hazard_ratio(
-    events: float,
-    alpha: float,
-    beta: float,
-    allocation: float = 1.0,
-    null: float = 1.0,
-    signal: Signal = schoenfeld,
-) -> float:
-    """The hazard ratio that this many events show with power 1 − beta; ValueError if none is."""
-    from scipy.optimize import brentq
+        def excess(log_ratio: float) -> float:
+            return self.events(self.null * math.exp(log_ratio), beta) - events
 
-    def excess(log_ratio: float) -> float:
-        ratio = null * math.exp(log_ratio)
-        return events_needed(ratio, alpha, beta, allocation, null, signal) - events
-
-    lowest, highest = -20.0, -1e-6
-    if excess(lowest) > 0.0:
-        raise ValueError(f"{events:g} events are too few to show any hazard ratio with this power")
-    if excess(highest) < 0.0:
-        raise ValueError(f"{events:g} events show a hazard ratio that is one to six digits")
-    return null * math.exp(brentq(excess, lowest, highest, xtol=1e-14, rtol=1e-14))
+        lowest, highest = -20.0, -1e-6
+        if excess(lowest) > 0.0:
+            raise ValueError(f"{events:g} events are too few to show any ratio with this power")
+        if excess(highest) < 0.0:
+            raise ValueError(f"{events:g} events show a ratio that equals the null to six digits")
+        return self.null * math.exp(brentq(excess, lowest, highest, xtol=1e-14, rtol=1e-14))
 
 
 def hazard_ratio_at(z: float, events: float, allocation: float = 1.0, null: float = 1.0) -> float:

@@ -11,30 +11,24 @@ from numpy.typing import ArrayLike
 from crlm_sim.compiled import compiled, compiled_parallel
 from crlm_sim.streams import TRIAL_PATIENT, uniform_pair_at
 from crlm_sim.trials.looks import Patients
-from crlm_sim.trials.timing import Accrual, Arm
+from crlm_sim.trials.timing import Truth
 
 
-def simulate(
-    seed: int,
-    draw: int,
-    trials: ArrayLike,
-    plan: Accrual,
-    arms: ArrayLike,
-    control: Arm,
-    experimental: Arm,
-) -> Patients:
+def simulate(seed: int, draw: int, trials: ArrayLike, arms: ArrayLike, truth: Truth) -> Patients:
     """Patients of the trials with these numbers (trials,), with arms (trials, patients) given.
 
-    They enrol as `plan` expects, and those with the same numbers have the same luck in either arm.
+    They enrol when they are due, and those with the same numbers have the same luck in either arm.
     """
     allocated = np.ascontiguousarray(arms, dtype=np.int64)
-    enrolment = plan.enrolment_times()
+    enrolment = truth.accrual.enrolment_times()
     if allocated.shape[-1] != len(enrolment):
         raise ValueError(
             f"arms are given for {allocated.shape[-1]} patients and {len(enrolment)} are enrolled"
         )
     numbers = np.asarray(trials, dtype=np.int64)
-    groups = [(group.starts, group.event, group.dropout) for group in (control, experimental)]
+    groups = [
+        (group.starts, group.event, group.dropout) for group in (truth.control, truth.experimental)
+    ]
     event, dropout = _simulate(seed, draw, numbers, allocated, groups[0], groups[1])
     return Patients(np.broadcast_to(enrolment, allocated.shape), event, dropout, allocated)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,9 +25,9 @@ from crlm_sim.trials.spending import Floats, Spending
 from crlm_sim.trials.timing import (
     Accrual,
     Arm,
+    Truth,
     cumulative,
     events_by_interval,
-    shares,
 )
 
 Weight = tuple[float, float]
@@ -36,11 +36,11 @@ Weight = tuple[float, float]
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
-def _common_cuts(control: Arm, experimental: Arm) -> tuple[Arm, Arm]:
+def _common_cuts(truth: Truth) -> tuple[Arm, Arm]:
     """Both arms on the intervals of both."""
-    starts = np.union1d(control.starts, experimental.starts)
+    starts = np.union1d(truth.control.starts, truth.experimental.starts)
     refined = []
-    for group in (control, experimental):
+    for group in (truth.control, truth.experimental):
         place = np.searchsorted(group.starts, starts, side="right") - 1
         refined.append(Arm(starts, group.event[place], group.dropout[place]))
     return refined[0], refined[1]
@@ -69,21 +69,19 @@ class Average:
         )
 
 
-def average_hazard_ratio(
-    plan: Accrual, control: Arm, experimental: Arm, times: ArrayLike, allocation: float = 1.0
-) -> Average:
+def average_hazard_ratio(truth: Truth, times: ArrayLike) -> Average:
     """Events and their average hazard ratio at calendar times, shape (analyses,).
 
     The log ratio is the mean over intervals of constant hazards, weighted by their events; the
     information is the sum over intervals of 1 / (1/events of one arm + 1/events of the other).
     """
-    first, second = _common_cuts(control, experimental)
+    first, second = _common_cuts(truth)
     if (second.event <= 0.0).any() or (first.event <= 0.0).any():
         raise ValueError("an average hazard ratio needs hazards above 0 in both arms")
-    parts = shares(allocation)
+    parts = truth.shares
     when = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    of_control = parts[0] * events_by_interval(plan, first, when)
-    of_experimental = parts[1] * events_by_interval(plan, second, when)
+    of_control = parts[0] * events_by_interval(truth.accrual, first, when)
+    of_experimental = parts[1] * events_by_interval(truth.accrual, second, when)
     both = of_control + of_experimental
     events = both.sum(-1)
     if (events <= 0.0).any():
@@ -184,34 +182,22 @@ def _breaks(plan: Accrual, calendar: float, until: float, *groups: Arm) -> list[
 
 
 def weighted_log_rank(
-    plan: Accrual,
-    control: Arm,
-    experimental: Arm,
-    time: float,
-    weights: Sequence[Weight] = ((0.0, 0.0),),
-    allocation: float = 1.0,
+    truth: Truth, time: float, weights: Sequence[Weight] = ((0.0, 0.0),)
 ) -> Weighted:
     """Means and covariance of weighted log-rank statistics analysed at calendar time `time`."""
-    mean, covariance, events = _moments(plan, control, experimental, time, weights, allocation)
-    first, second = _common_cuts(control, experimental)
-    parts = shares(allocation)
-    middle = parts[0] * first.event + parts[1] * second.event
+    mean, covariance, events = _moments(truth, time, weights)
+    first, second = _common_cuts(truth)
+    middle = truth.shares @ np.array([first.event, second.event])
     nulls = [Arm(first.starts, middle, group.dropout) for group in (first, second)]
-    null = _moments(plan, nulls[0], nulls[1], time, weights, allocation)[1]
+    same = replace(truth, control=nulls[0], experimental=nulls[1])
+    null = _moments(same, time, weights)[1]
     return Weighted(mean, covariance, np.diag(null).copy(), events)
 
 
-def _moments(
-    plan: Accrual,
-    control: Arm,
-    experimental: Arm,
-    time: float,
-    weights: Sequence[Weight],
-    allocation: float,
-) -> tuple[Floats, Floats, float]:
-    parts = shares(allocation)
-    when, step = _nodes(_breaks(plan, time, time, control, experimental))
-    groups = (control, experimental)
+def _moments(truth: Truth, time: float, weights: Sequence[Weight]) -> tuple[Floats, Floats, float]:
+    plan, parts = truth.accrual, truth.shares
+    groups = (truth.control, truth.experimental)
+    when, step = _nodes(_breaks(plan, time, time, *groups))
     hazard = np.array([_hazard(group, when) for group in groups])
     alive = np.array([_survival(group, when) for group in groups])
     followed = np.array([_followed(plan, group, when, time) for group in groups])
@@ -311,60 +297,43 @@ class Difference:
         return fixed_drift(alpha, beta) ** 2 * self.variance / self.mean**2
 
 
-def restricted_mean_difference(
-    plan: Accrual,
-    control: Arm,
-    experimental: Arm,
-    time: float,
-    tau: float,
-    allocation: float = 1.0,
-) -> Difference:
+def restricted_mean_difference(truth: Truth, time: float, tau: float) -> Difference:
     """Difference of mean survival up to tau, analysed at calendar time `time` (Yung & Liu 2020).
 
     An arm's variance is ∫ (area from t to tau)² hazard / P(at risk) dt.
     """
 
     def of_arm(group: Arm) -> tuple[float, float]:
-        when, step = _nodes(_breaks(plan, time, tau, group))
+        when, step = _nodes(_breaks(truth.accrual, time, tau, group))
         area = np.array([_area(group, start, tau) for start in when])
-        return _area(group, 0.0, tau), float(step @ (area**2 * _noise(plan, group, when, time)))
+        return _area(group, 0.0, tau), float(
+            step @ (area**2 * _noise(truth.accrual, group, when, time))
+        )
 
-    return _difference(of_arm, control, experimental, plan, time, tau, allocation)
+    return _difference(of_arm, truth, time, tau)
 
 
-def survival_difference(
-    plan: Accrual,
-    control: Arm,
-    experimental: Arm,
-    time: float,
-    tau: float,
-    allocation: float = 1.0,
-) -> Difference:
+def survival_difference(truth: Truth, time: float, tau: float) -> Difference:
     """Difference of survival at tau, analysed at calendar time `time`: Greenwood's variance."""
 
     def of_arm(group: Arm) -> tuple[float, float]:
-        when, step = _nodes(_breaks(plan, time, tau, group))
+        when, step = _nodes(_breaks(truth.accrual, time, tau, group))
         alive = float(_survival(group, np.array(tau)))
-        return alive, alive**2 * float(step @ _noise(plan, group, when, time))
+        return alive, alive**2 * float(step @ _noise(truth.accrual, group, when, time))
 
-    return _difference(of_arm, control, experimental, plan, time, tau, allocation)
+    return _difference(of_arm, truth, time, tau)
 
 
 def _difference(
-    of_arm: Callable[[Arm], tuple[float, float]],
-    control: Arm,
-    experimental: Arm,
-    plan: Accrual,
-    time: float,
-    tau: float,
-    allocation: float,
+    of_arm: Callable[[Arm], tuple[float, float]], truth: Truth, time: float, tau: float
 ) -> Difference:
     if not 0.0 < tau < time:
         raise ValueError(
             f"nobody can be followed to {tau:g} at an analysis at {time:g}: take an earlier tau"
         )
-    parts = shares(allocation)
-    (mean_0, variance_0), (mean_1, variance_1) = of_arm(control), of_arm(experimental)
+    parts = truth.shares
+    mean_0, variance_0 = of_arm(truth.control)
+    mean_1, variance_1 = of_arm(truth.experimental)
     return Difference(mean_1 - mean_0, variance_0 / parts[0] + variance_1 / parts[1])
 
 

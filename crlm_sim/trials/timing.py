@@ -145,33 +145,40 @@ def events_by_interval(plan: Accrual, group: Arm, time: ArrayLike) -> Floats:
     return np.asarray(np.einsum("p,...pi->...i", plan.rates, areas))
 
 
-def shares(allocation: float) -> Floats:
-    """Shares of (control, experimental) patients."""
-    if allocation <= 0.0:
-        raise ValueError(f"allocation is above 0 (got {allocation:g})")
-    return np.array([1.0, allocation]) / (1.0 + allocation)
+@dataclass(frozen=True)
+class Truth:
+    """What a trial is planned for; `allocation` is experimental patients to one control patient."""
+
+    accrual: Accrual
+    control: Arm
+    experimental: Arm
+    allocation: float = 1.0
+
+    @property
+    def shares(self) -> Floats:
+        """Shares of (control, experimental) patients."""
+        if self.allocation <= 0.0:
+            raise ValueError(f"allocation is above 0 (got {self.allocation:g})")
+        return np.array([1.0, self.allocation]) / (1.0 + self.allocation)
 
 
-def expected_events(
-    plan: Accrual, control: Arm, experimental: Arm, time: ArrayLike, allocation: float = 1.0
-) -> Floats:
+def expected_events(truth: Truth, time: ArrayLike) -> Floats:
     """Expected events of both arms by calendar times of any shape."""
-    parts = shares(allocation)
+    parts = truth.shares
     return np.asarray(
-        parts[0] * events_by_interval(plan, control, time).sum(-1)
-        + parts[1] * events_by_interval(plan, experimental, time).sum(-1)
+        parts[0] * events_by_interval(truth.accrual, truth.control, time).sum(-1)
+        + parts[1] * events_by_interval(truth.accrual, truth.experimental, time).sum(-1)
     )
 
 
-def time_of_events(
-    plan: Accrual, control: Arm, experimental: Arm, events: float, allocation: float = 1.0
-) -> float:
+def time_of_events(truth: Truth, events: float) -> float:
     """Calendar time by which this many events are expected; ValueError if they never are."""
     from scipy.optimize import brentq
 
     def excess(time: float) -> float:
-        return float(expected_events(plan, control, experimental, time, allocation)) - events
+        return float(expected_events(truth, time)) - events
 
+    plan = truth.accrual
     if not 0.0 < events <= plan.patients:
         raise ValueError(
             f"{events:g} events are asked for and {plan.patients:g} patients are enrolled:"
@@ -202,35 +209,24 @@ class Look:
     latest: float = math.inf
 
 
-def time_of_look(
-    look: Look, plan: Accrual, control: Arm, experimental: Arm, allocation: float = 1.0
-) -> float:
+def time_of_look(look: Look, truth: Truth) -> float:
     """Calendar time at which a look is expected."""
-    if math.isfinite(look.latest) and look.events > expected_events(
-        plan, control, experimental, look.latest, allocation
-    ):
+    if math.isfinite(look.latest) and look.events > expected_events(truth, look.latest):
         return look.latest
     times = [look.calendar]
     if not math.isnan(look.follow_up):
-        times.append(plan.end + look.follow_up)
+        times.append(truth.accrual.end + look.follow_up)
     if look.events > 0.0:
-        times.append(time_of_events(plan, control, experimental, look.events, allocation))
+        times.append(time_of_events(truth, look.events))
     return min(max(times), look.latest)
 
 
-def patients_for_events(
-    plan: Accrual,
-    control: Arm,
-    experimental: Arm,
-    events: float,
-    time: float,
-    allocation: float = 1.0,
-) -> float:
-    """Patients that give this many events by calendar time `time`, enrolled as `plan` scaled."""
-    expected = float(expected_events(plan, control, experimental, time, allocation))
+def patients_for_events(truth: Truth, events: float, time: float) -> float:
+    """Patients that give this many events by calendar time `time`, all enrolled in proportion."""
+    expected = float(expected_events(truth, time))
     if expected <= 0.0:
         raise ValueError(f"no events are expected by time {time:g}")
-    return events / expected * plan.patients
+    return events / expected * truth.accrual.patients
 
 
 def lachin_foulkes(
@@ -252,7 +248,7 @@ def lachin_foulkes(
     from scipy.special import ndtri
 
     experimental = Arm(control.starts, control.event * hazard_ratio, control.dropout)
-    parts = shares(allocation)
+    parts = Truth(plan, control, experimental, allocation).shares
     middle = (parts @ np.array([control.event, experimental.event])) / (
         parts @ np.array([1.0, null])
     )
