@@ -19,7 +19,19 @@ from pathlib import Path
 import numba
 
 _PACKAGE = Path(__file__).parent
-_ROOMS = ("compiled.py", "streams.py", "evidence", "disease", "care", "engines")
+_ROOMS = (
+    "compiled.py",
+    "streams.py",
+    "evidence",
+    "disease",
+    "care",
+    "engines",
+    "outcomes/hazards.py",
+    "trials/normal.py",
+    "trials/comparisons.py",
+    "trials/allocation.py",
+    "trials/exponential.py",
+)
 
 
 def _sources() -> list[Path]:

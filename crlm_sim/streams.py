@@ -80,6 +80,8 @@ PURPOSES = (
     "elsewhere",
     "other_patients",
     "high_dependency",
+    "allocation",
+    "trial_patient",
 )
 """Every random decision has a name. New names go to the end: the place is the counter word."""
 
@@ -92,6 +94,7 @@ COMPLICATION, POSTOPERATIVE_DEATH, MARGIN, ABLATION, INTRAOPERATIVE = range(30, 
 TOXICITY, NEXT_LINE, ADJUVANT, NEXT_OPERATION, ARRIVAL = range(35, 40)
 IMMUNITY, APPROACH, PELVIC, AFTER_ABLATION, ARTERIAL, ELSEWHERE = range(40, 46)
 OTHER_PATIENTS, HIGH_DEPENDENCY = range(46, 48)
+ALLOCATION, TRIAL_PATIENT = range(48, 50)
 
 
 @compiled
