@@ -195,11 +195,15 @@ def check(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Validate a scenario or a study file without running it."""
-    from crlm_sim.scenario.reading import is_study
+    """Validate a scenario, a study file or an experiment file without running it."""
+    from crlm_sim.scenario.reading import kind_of
 
-    if is_study(file):
+    kind = kind_of(file)
+    if kind == "study":
         _check_study(file, json)
+        return
+    if kind == "experiment":
+        _check_experiment(file, settings or [], json)
         return
     loaded = _load(file, list(settings or []), None)
     names = ", ".join(loaded.policy_names)
@@ -223,6 +227,22 @@ def _check_study(file: Path, json: bool) -> None:
     _print(
         {"file": str(file), "valid": True, "study": study.id, "arms": arms, "figures": figures},
         lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {figures} figures",
+        json,
+    )
+
+
+def _check_experiment(file: Path, settings: list[str], json: bool) -> None:
+    from crlm_sim.scenario import ScenarioError
+    from crlm_sim.scenario.experiment import load_experiment
+
+    try:
+        found = load_experiment(file, settings)
+    except ScenarioError as error:
+        _refuse(str(error))
+    names, points = list(found.first.policy_names), len(found.points)
+    _print(
+        {"file": str(file), "valid": True, "policies": names, "points": points},
+        lambda _: f"{file}: no problem found; {points} points; policies {', '.join(names)}",
         json,
     )
 
@@ -487,11 +507,7 @@ def _keep_policies(scenario: Scenario, names: list[str]) -> Scenario:
         if name not in scenario.policy_names:
             near = difflib.get_close_matches(name, scenario.policy_names, n=1, cutoff=0.0)[0]
             _refuse(f"--policy: no policy is called '{name}'; did you mean '{near}'?")
-    kept = tuple(policy for policy in scenario.policies if policy.name in names)
-    outcomes = scenario.outcomes
-    if scenario.reference not in names:
-        outcomes = outcomes.model_copy(update={"reference": kept[0].name})
-    return scenario.model_copy(update={"policies": kept, "outcomes": outcomes})
+    return scenario.only(names)
 
 
 def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
