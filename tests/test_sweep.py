@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +290,89 @@ def test_a_scheduler_that_does_not_answer_stops_the_sweep(path, tmp_path, monkey
     answer = crlm("sweep", str(path), "--out", out, "--scheduler", "tcp://127.0.0.1:9")
     assert answer.code == 3
     assert "no scheduler answers at tcp://127.0.0.1:9" in answer.err
+
+
+# Faults ------------------------------------------------------------------------------------------
+
+
+def in_another_process(path: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    """`crlm sweep` as a process group of its own."""
+    command = [sys.executable, "-m", "crlm_sim", "sweep", str(path), "--out", str(out), "--quiet"]
+    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of this size at a folder; skips the test where none can be had."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system, and not everywhere")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_full_disk_stops_a_sweep_which_then_goes_on(path, done, tmp_path, workers):
+    cut = ["--workers", workers, "--set", "task.patients=50"]
+    disk = tmp_path / "disk"
+    with small_disk(disk, "700k"):
+        answer = crlm("sweep", str(path), "--out", str(disk / "out"), *cut)
+        assert answer.code == 3
+        assert "No space left on device" in answer.err
+        assert "the same command goes on" in answer.err
+        kept = len(list((disk / "out" / "chunks").glob("0*.npz")))
+        assert 0 < kept < 20
+        assert not list((disk / "out" / "chunks").glob("*.partial"))
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        answer = crlm("sweep", str(path), "--out", str(disk / "out"), *cut)
+        assert answer.code == 0
+        assert contents(disk / "out") == contents(done)
+
+
+def test_a_request_to_end_keeps_what_is_done(path, done, tmp_path):
+    """As a batch system makes it before a job's time is over."""
+    out = tmp_path / "out"
+    long = ["--workers", "1", "--set", "task.patients=50"]
+    process = in_another_process(path, out, *long)
+    while not list(out.glob("chunks/0*.npz")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    assert process.returncode == 3
+    sweep.sweep(load_experiment(path), out=out)
+    assert contents(out) == contents(done)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_thirty_times_a_sweep_ends_with_the_same_bytes(path, done, tmp_path):
+    """SIGKILL at any moment to the client or to a worker, over and over in the same folder."""
+    import psutil
+
+    draw = np.random.default_rng(20_261_124)
+    faults = finished = 0
+    while faults < 30:
+        out = tmp_path / f"out{finished}"
+        whole = False
+        while not whole:
+            workers = str(draw.integers(1, 3))
+            process = in_another_process(
+                path, out, "--workers", workers, "--set", "task.patients=12"
+            )
+            deadline = time.monotonic() + draw.uniform(1.0, 4.0)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if process.poll() is None:
+                below = psutil.Process(process.pid).children(recursive=True)
+                victims = [process.pid, *(child.pid for child in below)]
+                os.kill(int(draw.choice(victims)), signal.SIGKILL)
+                faults += 1
+                if draw.random() < 0.5:
+                    process.kill()
+            process.wait()
+            whole = process.returncode == 0
+        assert contents(out) == contents(done)
+        finished += 1
+    assert finished >= 1
