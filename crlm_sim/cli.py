@@ -304,6 +304,43 @@ def _ended_gently() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@app.command("rerun")
+def rerun_command(
+    run: Annotated[Path, typer.Argument(help="A folder of a run or sweep.", show_default=False)],
+    patient: Annotated[int | None, typer.Option(help="Show this one patient again.")] = None,
+    replicate: Annotated[int, typer.Option(help="Replication of the patient, from 0.")] = 0,
+    draw: Annotated[int | None, typer.Option(help="Draw; the run's first if not said.")] = None,
+    point: Annotated[int, typer.Option(help="Point of a sweep's design, from 1.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes for a sweep.")] = 1,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a kept run again from its record and compare, or one patient of it."""
+    from crlm_sim.evidence import PosteriorError
+    from crlm_sim.experiments import sweep as mc
+    from crlm_sim.experiments.rerun import NoRun, rerun, retrace
+    from crlm_sim.report.sweep_text import rerun_text
+    from crlm_sim.report.terminal import trace_text
+
+    try:
+        if patient is not None:
+            if not 0 <= patient < _MOST:
+                _refuse(f"--patient: expected a whole number from 0 to {_MOST - 1}")
+            shown = retrace(run, patient, replicate=replicate, draw=draw, point=point)
+            _print(shown, trace_text, json)
+            return
+        with _stages(quiet) as show:
+            found = rerun(run, workers, show)
+    except (NoRun, mc.Refused, PosteriorError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print(found, rerun_text, json)
+    if not found["same"]:
+        raise typer.Exit(DEFECT)
+
+
 @app.command()
 def explain(
     scenario: ScenarioFile,

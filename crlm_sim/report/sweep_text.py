@@ -94,3 +94,14 @@ def outlook_text(found: dict[str, Any]) -> str:
             f"about {found['bytes'] / 1e6:.1f} MB at the end, {found['run']}",
         ]
     )
+
+
+def rerun_text(found: dict[str, Any]) -> str:
+    """What `crlm rerun` prints."""
+    if found["same"]:
+        return f"{found['run']}: made again, every result is the same"
+    lines = [f"{found['run']}: made again, {len(found['differing'])} results differ:"]
+    lines += [f"  {name}" for name in found["differing"][:_MOST_ROWS]]
+    if found["program"] != found["program_now"]:
+        lines.append(f"It was made by {found['program']}; this is {found['program_now']}.")
+    return "\n".join(lines)

@@ -67,13 +67,18 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "description": experiment.description,
         "name": experiment.name,
         "identity": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
-        "program": f"crlm_sim {__version__}",
+        "program": program(),
         "program_sha256": program_hash(),
         "task_patients": experiment.task_patients,
         "strata": strata,
         "draws": experiment.first.run.draw_numbers,
         "points": [point.values for point in experiment.points],
     }
+
+
+def program() -> str:
+    """The program's name and version."""
+    return f"crlm_sim {__version__}"
 
 
 def folder_of(experiment: Experiment, out: Path | None) -> Path:
