@@ -252,6 +252,8 @@ def sweep_command(
                 return
             if task and tasks:
                 mc.share(loaded, task, tasks, out=out, threads=threads, progress=show)
+                if not quiet:
+                    typer.echo(f"share {task} of {tasks} is done", err=True)
                 return
             if merge:
                 folder = mc.merge(loaded, out=out, command=command, progress=show)
@@ -262,6 +264,8 @@ def sweep_command(
     except mc.Stopped as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: install crlm-sim[hpc]; grids with --workers 1 need none")
     except KeyboardInterrupt:
         typer.echo("interrupted; what is done is kept, and the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
