@@ -5,6 +5,7 @@ Wherever it is, a task is `task.do` with the store's folder, which all workers s
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -120,11 +121,15 @@ def _feed(
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """A scheduler that is lost, or loses too many workers, stops the sweep for now."""
+    """A scheduler that is lost, or loses too many workers, stops the sweep for now.
+
+    That is said once and in our words, without dask's own log.
+    """
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
 
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         yield
     except CancelledError:
