@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFECT, WRONG_INPUT, INTERRUPTED = 1, 2, 3
 _MOST = 2**32
+_SAID_EVERY = 30.0
+"""Seconds between lines of progress where there is no terminal for a bar."""
 _OPTIONS = ("patients", "seed", "engine", "draws")
 
 app = typer.Typer(
@@ -172,6 +175,176 @@ def trace(
     _print(trace_course(loaded, patient, draw), trace_text, json)
 
 
+@app.command("sweep")
+def sweep_command(
+    experiment: Annotated[Path, typer.Argument(help="An experiment file.", show_default=False)],
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep; runs/NAME-HASH if not said.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; one a core if not said.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of each worker.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler that runs already.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Start workers as jobs: slurm or pbs.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="How many jobs (--cluster).")] = 1,
+    cores: Annotated[int, typer.Option(help="Workers in each job (--cluster).")] = 1,
+    queue: Annotated[str | None, typer.Option(help="Queue or partition (--cluster).")] = None,
+    walltime: Annotated[str, typer.Option(help="Time limit of a job (--cluster).")] = "01:00:00",
+    memory: Annotated[str, typer.Option(help="Memory of a job (--cluster).")] = "2GB",
+    task: Annotated[
+        int | None, typer.Option(metavar="K", help="Do only share K of --tasks; counts from 1.")
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(metavar="N", help="Shares of a job array in all.")
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Make the dataset once all shares are done.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say only what it would take.")
+    ] = False,
+    outcome: Annotated[str, typer.Option(metavar="NAME", help="Outcome to print.")] = "os_5y",
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Monte Carlo at scale: a scenario at many points; goes on from where it stopped."""
+    import os
+
+    from crlm_sim.evidence import PosteriorError
+    from crlm_sim.experiments import EmptyPopulation
+    from crlm_sim.experiments import sweep as mc
+    from crlm_sim.report.sweep_text import outlook_text
+    from crlm_sim.scenario import ScenarioError
+    from crlm_sim.scenario.experiment import load_experiment
+
+    _check_outcome(outcome)
+    counts = {"workers": workers, "threads": threads, "jobs": jobs, "cores": cores}
+    for name, value in (counts | {"tasks": tasks}).items():
+        if value is not None and value < 1:
+            _refuse(f"--{name}: expected a whole number of 1 or more, got {value}")
+    if (task is None) != (tasks is None) or (task and tasks and not 1 <= task <= tasks):
+        _refuse("--task K --tasks N: expected both, K from 1 to N")
+    if cluster not in (None, "slurm", "pbs"):
+        _refuse(f"--cluster: expected slurm or pbs, got '{cluster}'")
+    command = " ".join(["crlm", *sys.argv[1:]])
+    try:
+        loaded = load_experiment(experiment, settings or [])
+        where = mc.Where(
+            workers=workers or os.cpu_count() or 1,
+            threads=threads,
+            scheduler=scheduler,
+            cluster=cluster,
+            jobs=jobs,
+            cores=cores,
+            queue=queue,
+            walltime=walltime,
+            memory=memory,
+        )
+        with _stages(quiet) as show, _ended_gently():
+            if not merge:
+                _announce_compiling(quiet)
+            if dry_run:
+                _print(mc.outlook(loaded, out, where), outlook_text, json)
+                return
+            if task and tasks:
+                mc.share(loaded, task, tasks, out=out, threads=threads, progress=show)
+                if not quiet:
+                    typer.echo(f"share {task} of {tasks} is done", err=True)
+                return
+            if merge:
+                folder = mc.merge(loaded, out=out, command=command, progress=show)
+            else:
+                folder = mc.sweep(loaded, out=out, where=where, command=command, progress=show)
+    except (ScenarioError, PosteriorError, EmptyPopulation, mc.Refused) as error:
+        _refuse(str(error))
+    except mc.Stopped as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: install crlm-sim[hpc]; grids with --workers 1 need none")
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what is done is kept, and the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print_sweep(folder, outcome, json)
+
+
+def _check_outcome(name: str) -> None:
+    import difflib
+
+    from crlm_sim.outcomes import OUTCOMES
+
+    names = [outcome.name for outcome in OUTCOMES]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+        _refuse(f"--outcome: no outcome is called '{name}'; did you mean '{near}'?")
+
+
+def _print_sweep(folder: Path, outcome: str, json: bool) -> None:
+    import json as library
+
+    from crlm_sim.report.sweep_text import sweep_text
+
+    summary = library.loads((folder / "summary.json").read_text("utf-8"))
+    found = {"run": str(folder), **summary}
+    _print(found, lambda one: sweep_text(folder, one, outcome), json)
+
+
+@contextlib.contextmanager
+def _ended_gently() -> Iterator[None]:
+    """A request to end, as a cluster sends before its time limit, is an interruption."""
+    import signal
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@app.command("rerun")
+def rerun_command(
+    run: Annotated[Path, typer.Argument(help="A folder of a run or sweep.", show_default=False)],
+    patient: Annotated[int | None, typer.Option(help="Show this one patient again.")] = None,
+    replicate: Annotated[int, typer.Option(help="Replication of the patient, from 0.")] = 0,
+    draw: Annotated[int | None, typer.Option(help="Draw; the run's first if not said.")] = None,
+    point: Annotated[int, typer.Option(help="Point of a sweep's design, from 1.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes for a sweep.")] = 1,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a kept run again from its record and compare, or one patient of it."""
+    from crlm_sim.evidence import PosteriorError
+    from crlm_sim.experiments import sweep as mc
+    from crlm_sim.experiments.rerun import NoRun, rerun, retrace
+    from crlm_sim.report.sweep_text import rerun_text
+    from crlm_sim.report.terminal import trace_text
+
+    try:
+        if patient is not None:
+            if not 0 <= patient < _MOST:
+                _refuse(f"--patient: expected a whole number from 0 to {_MOST - 1}")
+            shown = retrace(run, patient, replicate=replicate, draw=draw, point=point)
+            _print(shown, trace_text, json)
+            return
+        with _stages(quiet) as show:
+            found = rerun(run, workers, show)
+    except (NoRun, mc.Refused, PosteriorError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print(found, rerun_text, json)
+    if not found["same"]:
+        raise typer.Exit(DEFECT)
+
+
 @app.command()
 def explain(
     scenario: ScenarioFile,
@@ -195,11 +368,15 @@ def check(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Validate a scenario or a study file without running it."""
-    from crlm_sim.scenario.reading import is_study
+    """Validate a scenario, a study file or an experiment file without running it."""
+    from crlm_sim.scenario.reading import kind_of
 
-    if is_study(file):
+    kind = kind_of(file)
+    if kind == "study":
         _check_study(file, json)
+        return
+    if kind == "experiment":
+        _check_experiment(file, settings or [], json)
         return
     loaded = _load(file, list(settings or []), None)
     names = ", ".join(loaded.policy_names)
@@ -223,6 +400,22 @@ def _check_study(file: Path, json: bool) -> None:
     _print(
         {"file": str(file), "valid": True, "study": study.id, "arms": arms, "figures": figures},
         lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {figures} figures",
+        json,
+    )
+
+
+def _check_experiment(file: Path, settings: list[str], json: bool) -> None:
+    from crlm_sim.scenario import ScenarioError
+    from crlm_sim.scenario.experiment import load_experiment
+
+    try:
+        found = load_experiment(file, settings)
+    except ScenarioError as error:
+        _refuse(str(error))
+    names, points = list(found.first.policy_names), len(found.points)
+    _print(
+        {"file": str(file), "valid": True, "policies": names, "points": points},
+        lambda _: f"{file}: no problem found; {points} points; policies {', '.join(names)}",
         json,
     )
 
@@ -434,6 +627,9 @@ def _stages(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     if not quiet:
         typer.echo("loading …", err=True)
     tasks: dict[str, Any] = {}
+    begun: dict[str, float] = {}
+    before: dict[str, int] = {}
+    said = [0.0]
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -447,7 +643,15 @@ def _stages(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
+                begun[stage] = said[0] = time.monotonic()
+                before[stage] = done
             bar.update(tasks[stage], completed=done, total=total)
+            now = time.monotonic()
+            if quiet or sys.stderr.isatty() or now - said[0] < _SAID_EVERY:
+                return
+            said[0] = now
+            left = (now - begun[stage]) * (total - done) / max(done - before[stage], 1) / 60.0
+            typer.echo(f"{stage}: {done} of {total}, about {left:.0f} minutes left", err=True)
 
         yield show
 
@@ -487,11 +691,7 @@ def _keep_policies(scenario: Scenario, names: list[str]) -> Scenario:
         if name not in scenario.policy_names:
             near = difflib.get_close_matches(name, scenario.policy_names, n=1, cutoff=0.0)[0]
             _refuse(f"--policy: no policy is called '{name}'; did you mean '{near}'?")
-    kept = tuple(policy for policy in scenario.policies if policy.name in names)
-    outcomes = scenario.outcomes
-    if scenario.reference not in names:
-        outcomes = outcomes.model_copy(update={"reference": kept[0].name})
-    return scenario.model_copy(update={"policies": kept, "outcomes": outcomes})
+    return scenario.only(names)
 
 
 def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:

@@ -14,7 +14,7 @@ from crlm_sim.evidence import MODALITIES
 
 
 @compiled_parallel
-def _screen(patients, params, policies, programs, eligible):
+def _screen(patients, params, policies, programs, met):
     for i in prange(patients.shape[0]):
         policy = policies[0]
         rules = programs[0]
@@ -22,28 +22,36 @@ def _screen(patients, params, policies, programs, eligible):
         begin(patient, params[0])
         scan(patient, params[0], 0)
         plan_operation(patient, params[0], policy, 0)
-        eligible[i] = holds(
-            patient,
-            params[0],
-            rules.operations,
-            rules.arguments,
-            rules.starts[0],
-            rules.starts[1],
-            0,
-        )
+        for r in range(rules.count):
+            met[i, r] = holds(
+                patient,
+                params[0],
+                rules.operations,
+                rules.arguments,
+                rules.starts[r],
+                rules.starts[r + 1],
+                0,
+            )
+
+
+def conditions_met(
+    patients: np.ndarray, params: np.ndarray, policy: np.ndarray, rules: np.ndarray
+) -> np.ndarray:
+    """Which conditions each of blank `patients` meets on the day of diagnosis, bool (n, rules).
+
+    A condition sees a CT of that day and the plan made of it under the packed `policy`; the records
+    are used up. `rules` (dtype RULES, shape (1,)) holds the conditions' programs.
+    """
+    found = np.zeros((len(patients), int(rules[0]["count"])), np.bool_)
+    _screen(patients, params, policy, rules, found)
+    return found
 
 
 def eligible(
     patients: np.ndarray, params: np.ndarray, policy: np.ndarray, rules: np.ndarray
 ) -> np.ndarray:
-    """Which of blank `patients` meet the condition of `rules` on the day of diagnosis, bool (n,).
-
-    The condition sees a CT of that day and the plan made of it under the packed `policy`; the
-    records are used up. `rules` (dtype RULES, shape (1,)) holds one program.
-    """
-    found = np.zeros(len(patients), np.bool_)
-    _screen(patients, params, policy, rules, found)
-    return found
+    """Which of blank `patients` meet the one condition of `rules`, bool (n,)."""
+    return conditions_met(patients, params, policy, rules)[:, 0]
 
 
 @compiled

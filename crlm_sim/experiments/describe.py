@@ -30,12 +30,12 @@ _DECISIONS = (
 )
 
 
-def trace(scenario: Scenario, number: int, draw: int = 0) -> dict[str, Any]:
+def trace(scenario: Scenario, number: int, draw: int = 0, replicate: int = 0) -> dict[str, Any]:
     """One patient at diagnosis and their course under every policy."""
     courses: dict[str, Any] = {}
     person: dict[str, Any] = {}
     for policy in scenario.policy_names:
-        patient, steps = trace_patient(scenario, policy, number, draw=draw)
+        patient, steps = trace_patient(scenario, policy, number, draw=draw, replicate=replicate)
         person = {
             "patient": number,
             "age_years": round(float(patient["age_years"]), 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,8 @@ _ABOUT = {
     "events": ("patients", "with the event up to the end of the time's day"),
     "flow": ("patients", "along each link of the flow diagram"),
 }
-_LEVEL = "value under the policy"
-_DIFFERENCE = "policy minus reference in the same patients, missing for the reference itself"
+LEVEL = "value under the policy"
+DIFFERENCE = "policy minus reference in the same patients, missing for the reference itself"
 
 
 def build(tally: Tally, reference: str, summary: Summary) -> xarray.Dataset:
@@ -37,18 +38,20 @@ def build(tally: Tally, reference: str, summary: Summary) -> xarray.Dataset:
 
     data: dict[str, tuple[tuple[str, ...], NDArray, dict[str, str]]] = {}
     for number, values in _table(tally, summary["policies"]).items():
-        data[number] = (("policy", "outcome"), values, _about(_LEVEL, number))
+        data[number] = (("policy", "outcome"), values, about_number(LEVEL, number))
     for number, values in _table(tally, summary["differences"]).items():
         name = "difference" if number == "estimate" else f"difference_{number}"
-        data[name] = (("policy", "outcome"), values, _about(_DIFFERENCE, number))
+        data[name] = (("policy", "outcome"), values, about_number(DIFFERENCE, number))
     for name, values in _curves(tally).items():
         data[name] = (("policy", "endpoint", "time_months"), values, _described(name))
     links = list(tally.flow().values())
+    coordinates = shared_coordinates(tally.policies, tally.monthly.shape[-1]) | {
+        "source": ("link", _text(source for source, _, _ in links[0])),
+        "target": ("link", _text(target for _, target, _ in links[0])),
+    }
     counts = np.array([[patients for *_, patients in row] for row in links])
     data["flow"] = (("policy", "link"), counts, _described("flow"))
-    return xarray.Dataset(
-        data, _coordinates(tally, links[0]), _attributes(tally, reference, summary)
-    )
+    return xarray.Dataset(data, coordinates, _attributes(tally, reference, summary))
 
 
 def _table(tally: Tally, entries: Entries) -> dict[str, NDArray[np.float64]]:
@@ -67,7 +70,8 @@ def _table(tally: Tally, entries: Entries) -> dict[str, NDArray[np.float64]]:
     return tables
 
 
-def _about(quantity: str, number: str) -> dict[str, str]:
+def about_number(quantity: str, number: str) -> dict[str, str]:
+    """Attributes of an array that holds one number of a `quantity`, such as its lower end."""
     if number != "estimate":
         quantity = f"{number.replace('_', ' ')} end of the 95 % interval: {quantity}"
     return {"units": "see the coordinate unit", "description": quantity}
@@ -81,20 +85,37 @@ def _described(name: str) -> dict[str, str]:
     return about
 
 
+def monthly_survival(tally: Tally) -> NDArray[np.float64]:
+    """Kaplan–Meier survival at the ends of months, shape (P, endpoints, months); nan beyond
+    follow-up.
+    """
+    days = _month_ends(tally)
+    found = np.full((len(tally.policies), len(what.CURVES), len(days)), np.nan)
+    for p in range(len(tally.policies)):
+        for e, name in enumerate(what.CURVES):
+            line = curve(tally, p, name)
+            known = np.array([km.followed_to(line, day) for day in days])
+            found[p, e] = np.where(known, line.survival[days], np.nan)
+    return found
+
+
+def _month_ends(tally: Tally) -> NDArray[np.int64]:
+    """The day of each month's end, from month 0 on."""
+    return np.array([what.landmark_day(month) for month in range(tally.monthly.shape[-1])])
+
+
 def _curves(tally: Tally) -> dict[str, NDArray]:
     """Curves on the monthly grid, each of shape (P, endpoints, months); nan beyond follow-up."""
-    days = np.array([what.landmark_day(month) for month in range(tally.monthly.shape[-1])])
+    days = _month_ends(tally)
     shape = (len(tally.policies), len(what.CURVES), len(days))
-    found: dict[str, NDArray] = {
-        name: np.full(shape, np.nan) for name in ("survival", "survival_lower", "survival_upper")
-    }
+    found: dict[str, NDArray] = {"survival": monthly_survival(tally)}
+    found |= {name: np.full(shape, np.nan) for name in ("survival_lower", "survival_upper")}
     found |= {name: np.zeros(shape, np.int64) for name in ("at_risk", "events")}
     for p in range(shape[0]):
         for e, name in enumerate(what.CURVES):
             line = curve(tally, p, name)
             known = np.array([km.followed_to(line, day) for day in days])
             lower, upper = km.log_log_interval(line)
-            found["survival"][p, e] = np.where(known, line.survival[days], np.nan)
             found["survival_lower"][p, e] = np.where(known, lower[days], np.nan)
             found["survival_upper"][p, e] = np.where(known, upper[days], np.nan)
             found["at_risk"][p, e] = line.at_risk[days]
@@ -102,11 +123,14 @@ def _curves(tally: Tally) -> dict[str, NDArray]:
     return found
 
 
-def _coordinates(tally: Tally, links: list[tuple[str, str, int]]) -> dict[str, Any]:
-    months = np.arange(tally.monthly.shape[-1])
+def shared_coordinates(policies: Sequence[str], months: int) -> dict[str, Any]:
+    """Coordinates of policies, outcomes, endpoints and months, with what people need to read them.
+
+    `months` counts the points of the monthly grid, with that at time zero.
+    """
     better = {True: "higher", False: "lower", None: "neither"}
     return {
-        "policy": _text(tally.policies),
+        "policy": _text(policies),
         "outcome": _text(o.name for o in what.OUTCOMES),
         "label": ("outcome", _text(o.label for o in what.OUTCOMES)),
         "unit": ("outcome", _text(o.unit for o in what.OUTCOMES)),
@@ -114,9 +138,11 @@ def _coordinates(tally: Tally, links: list[tuple[str, str, int]]) -> dict[str, A
         "better": ("outcome", _text(better[o.higher_is_better] for o in what.OUTCOMES)),
         "endpoint": _text(what.CURVES),
         "endpoint_label": ("endpoint", _text(e.label for e in what.CURVES.values())),
-        "time_months": ("time_months", months, {"units": "months of 365.25 / 12 days"}),
-        "source": ("link", _text(source for source, _, _ in links)),
-        "target": ("link", _text(target for _, target, _ in links)),
+        "time_months": (
+            "time_months",
+            np.arange(months),
+            {"units": "months of 365.25 / 12 days"},
+        ),
     }
 
 

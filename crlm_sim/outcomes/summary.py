@@ -33,6 +33,14 @@ Floats = NDArray[np.float64]
 Entry = dict[str, float | str | None]
 Entries = dict[str, dict[str, Entry]]
 Summary = dict[str, Entries]
+Numbers = dict[str, Floats]
+
+DIFFERENCE = "difference_"
+_ONE = ("estimate", "lower", "upper", "error")
+NUMBERS = (*_ONE, *(DIFFERENCE + name for name in _ONE))
+"""What one draw says of an outcome: the level, and the difference from the reference policy."""
+POOLED = ("estimate", "lower", "upper", "simulation_lower", "simulation_upper")
+"""What several draws say of a level or of a difference."""
 
 _DUST = 1e-12
 _Z95 = NormalDist().inv_cdf(0.975)
@@ -42,85 +50,121 @@ def summarise(
     tally: Tally, reference: str, outcomes: Sequence[what.Outcome] = what.OUTCOMES
 ) -> Summary:
     """Levels and paired differences of one tally; see `Tally.summary`."""
-    base = _reference_index(tally, reference)
-    levels: Entries = {name: {} for name in tally.policies}
-    differences: Entries = {name: {} for name in tally.policies if name != reference}
-    for outcome in outcomes:
-        estimates = [_level(tally, p, outcome) for p in range(len(tally.policies))]
-        errors = _pair_errors(tally, outcome, base, _all_replicates(tally, outcome))
-        for p, name in enumerate(tally.policies):
-            levels[name][outcome.name] = _entry(estimates[p])
-            if name != reference:
-                change = estimates[p].estimate - estimates[base].estimate
-                differences[name][outcome.name] = _entry(_interval(tally, change, errors[p]))
-    return {"policies": levels, "differences": differences}
+    found = over_draws([numbers(tally, reference, outcomes)])
+    return entries(found, tally.policies, reference, outcomes)
 
 
 def summarise_draws(tallies: Iterable[Tally], reference: str) -> Summary:
     """Results over draws of the parameters, each draw its own tally of independent patients.
 
-    Estimates are means over draws. With several draws `lower` and `upper` hold the central 95 % of
-    the draws' results (`"interval": "parameter"`), drawn together by as much as the draws' own
-    simulation errors have spread them, √(1 − V_simulation / V_total), as in O'Hagan, Stevenson and
-    Madan (Health Econ 2007); they are None where that leaves nothing. `simulation_lower` and
-    `simulation_upper` hold the simulation error of the mean, z √(Σ SE²) / draws, from the jackknife
-    of each draw. A result that some draw cannot estimate is None. One draw gives its own summary.
-    Tallies are used one at a time, so a generator keeps memory small. Raises ValueError without
-    tallies or if they differ in policies or horizon.
+    See `over_draws`. A result that some draw cannot estimate is None. One draw gives its own
+    summary. Tallies are used one at a time, so a generator keeps memory small. Raises ValueError
+    without tallies or if they differ in policies or horizon.
     """
     first: Tally | None = None
-    draws: list[Floats] = []
+    draws: list[Numbers] = []
     for tally in tallies:
         first = first or tally
         if (tally.policies, tally.horizon_minutes) != (first.policies, first.horizon_minutes):
             raise ValueError("every draw needs the same policies and horizon")
-        draws.append(_draw(tally, reference))
+        draws.append(numbers(tally, reference))
     if first is None:
         raise ValueError("there is no draw to summarise")
-    if len(draws) == 1:
-        return summarise(first, reference)
-    level, level_error, change, change_error = np.stack(draws, axis=-1)
-    levels: Entries = {name: {} for name in first.policies}
-    differences: Entries = {name: {} for name in first.policies if name != reference}
-    for k, outcome in enumerate(what.OUTCOMES):
-        for p, name in enumerate(first.policies):
-            levels[name][outcome.name] = _over_draws(level[p, k], level_error[p, k])
-            if name != reference:
-                differences[name][outcome.name] = _over_draws(change[p, k], change_error[p, k])
-    return {"policies": levels, "differences": differences}
+    return entries(over_draws(draws), first.policies, reference)
 
 
-def _draw(tally: Tally, reference: str) -> Floats:
-    """One draw's levels, their errors, differences, their errors: shape (4, P, outcomes)."""
+def numbers(
+    tally: Tally, reference: str, outcomes: Sequence[what.Outcome] = what.OUTCOMES
+) -> Numbers:
+    """One tally's results by the names of `NUMBERS`, each of shape (P, outcomes).
+
+    Levels and paired differences with the 95 % interval of simulation and, as `error`, the
+    jackknife's standard error. What cannot be estimated is nan, as is the reference's difference.
+    """
     base = _reference_index(tally, reference)
-    found = np.full((4, len(tally.policies), len(what.OUTCOMES)), np.nan)
-    for k, outcome in enumerate(what.OUTCOMES):
+    found = {name: np.full((len(tally.policies), len(outcomes)), np.nan) for name in NUMBERS}
+    for k, outcome in enumerate(outcomes):
         values = _all_replicates(tally, outcome)
-        for p in range(len(tally.policies)):
-            found[0, p, k] = _level(tally, p, outcome).estimate
-            found[1, p, k] = _jackknife_error(values[p])
-        found[3, :, k] = _pair_errors(tally, outcome, base, values)
-    found[2] = found[0] - found[0, base]
+        levels = [_level(tally, p, outcome) for p in range(len(tally.policies))]
+        errors = _pair_errors(tally, outcome, base, values)
+        for p, level in enumerate(levels):
+            _put(found, "", (p, k), level, _jackknife_error(values[p]))
+            if p != base:
+                change = _interval(tally, level.estimate - levels[base].estimate, errors[p])
+                _put(found, DIFFERENCE, (p, k), change, errors[p])
     return found
 
 
-def _over_draws(estimates: Floats, errors: Floats) -> Entry:
-    """One entry from the draws' estimates and simulation errors, each of shape (draws,)."""
-    mean = float(np.mean(estimates))
-    half = _Z95 * math.sqrt(float(np.sum(errors**2))) / len(errors)
-    total, simulation = float(np.var(estimates, ddof=1)), float(np.mean(errors**2))
-    kept = math.sqrt(max(1.0 - simulation / total, 0.0)) if total > 0.0 else 0.0
-    lower, upper = np.quantile(mean + kept * (estimates - mean), (0.025, 0.975))
-    if kept == 0.0 and total > 0.0:  # the draws differ by no more than chance: cannot be told
-        lower = upper = np.float64(math.nan)
+def _put(
+    found: Numbers, before: str, place: tuple[int, int], one: km.Estimate, error: float
+) -> None:
+    for name, value in zip(_ONE, (one.estimate, one.lower, one.upper, error), strict=True):
+        found[before + name][place] = value
+
+
+def over_draws(draws: Sequence[Numbers]) -> Numbers:
+    """What the `numbers` of several draws say together, each of shape (P, outcomes).
+
+    Estimates are means over draws. With several draws `lower` and `upper` hold the central 95 % of
+    the draws' results, drawn together by as much as the draws' own simulation errors have spread
+    them, √(1 − V_simulation / V_total), as in O'Hagan, Stevenson and Madan (Health Econ 2007); they
+    are nan where that leaves nothing. `simulation_lower` and `simulation_upper` then hold the
+    simulation error of the mean, z √(Σ SE²) / draws. One draw has its own interval of simulation.
+    """
+    if len(draws) == 1:
+        found = {name: values for name, values in draws[0].items() if not name.endswith("error")}
+        return _without_dust(found)
+    found = {}
+    for before in ("", DIFFERENCE):
+        estimates = np.stack([draw[f"{before}estimate"] for draw in draws], axis=-1)
+        errors = np.stack([draw[f"{before}error"] for draw in draws], axis=-1)
+        found |= {before + name: values for name, values in _pooled(estimates, errors).items()}
+    return _without_dust(found)
+
+
+def _without_dust(found: Numbers) -> Numbers:
+    """Dust of rounding around zero is zero."""
+    return {name: np.where(np.abs(values) < _DUST, 0.0, values) for name, values in found.items()}
+
+
+def _pooled(estimates: Floats, errors: Floats) -> Numbers:
+    """Several draws' estimates and simulation errors, each of shape (P, outcomes, draws)."""
+    mean = estimates.mean(axis=-1)
+    half = _Z95 * np.sqrt((errors**2).sum(axis=-1)) / errors.shape[-1]
+    total, simulation = estimates.var(axis=-1, ddof=1), (errors**2).mean(axis=-1)
+    share = np.divide(simulation, total, out=np.ones_like(total), where=total > 0.0)
+    kept = np.sqrt(np.maximum(1.0 - share, 0.0))
+    around = mean[..., None] + kept[..., None] * (estimates - mean[..., None])
+    lower, upper = np.quantile(around, (0.025, 0.975), axis=-1)
+    untold = (kept == 0.0) & (total > 0.0)  # the draws differ by no more than chance
     return {
-        "estimate": _number(mean),
-        "lower": _number(float(lower)),
-        "upper": _number(float(upper)),
-        "simulation_lower": _number(mean - half),
-        "simulation_upper": _number(mean + half),
-        "interval": "parameter",
+        "estimate": mean,
+        "lower": np.where(untold, np.nan, lower),
+        "upper": np.where(untold, np.nan, upper),
+        "simulation_lower": mean - half,
+        "simulation_upper": mean + half,
     }
+
+
+def entries(
+    found: Numbers,
+    policies: Sequence[str],
+    reference: str,
+    outcomes: Sequence[what.Outcome] = what.OUTCOMES,
+) -> Summary:
+    """The numbers of `over_draws` as plain data; see `Tally.summary`."""
+    names = [name for name in POOLED if name in found]
+    kind = {"interval": "parameter" if len(names) == len(POOLED) else "simulation"}
+
+    def row(p: int, before: str) -> dict[str, Entry]:
+        return {
+            outcome.name: {n: _number(float(found[before + n][p, k])) for n in names} | kind
+            for k, outcome in enumerate(outcomes)
+        }
+
+    levels = {name: row(p, "") for p, name in enumerate(policies)}
+    changes = {n: row(p, DIFFERENCE) for p, n in enumerate(policies) if n != reference}
+    return {"policies": levels, "differences": changes}
 
 
 def _reference_index(tally: Tally, reference: str) -> int:
@@ -132,20 +176,9 @@ def _reference_index(tally: Tally, reference: str) -> int:
     return tally.policies.index(reference)
 
 
-def _entry(found: km.Estimate) -> Entry:
-    return {
-        "estimate": _number(found.estimate),
-        "lower": _number(found.lower),
-        "upper": _number(found.upper),
-        "interval": "simulation",
-    }
-
-
 def _number(value: float) -> float | None:
-    """A plain number, None if there is none; dust of rounding around zero is zero."""
-    if not math.isfinite(value):
-        return None
-    return 0.0 if abs(value) < _DUST else float(value)
+    """A plain number, None if there is none."""
+    return value if math.isfinite(value) else None
 
 
 # Levels ------------------------------------------------------------------------------------------

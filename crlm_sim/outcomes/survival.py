@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -177,6 +178,7 @@ def mean_interval(total: int, squares: int, number: int, level: float = 0.95) ->
     return Estimate(mean, mean - half, mean + half)
 
 
+@lru_cache
 def t_quantile(probability: float, df: int) -> float:
     """Quantile (probability ≥ 1/2) of Student's t with `df` ≥ 1 degrees of freedom.
 

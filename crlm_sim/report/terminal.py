@@ -47,7 +47,8 @@ _REVIEW_RATIOS = (27, 19, 20, 22, 12)
 _LISTED = 6
 
 
-def _render(parts: Iterable[Any]) -> str:
+def render(parts: Iterable[Any]) -> str:
+    """Texts and tables one below the other, as wide as the terminal."""
     width = min(max(shutil.get_terminal_size((120, 24)).columns, _NARROWEST), _WIDEST)
     console = Console(file=io.StringIO(), width=width, highlight=False, color_system=None)
     for part in parts:
@@ -56,7 +57,8 @@ def _render(parts: Iterable[Any]) -> str:
     return text.rstrip("\n")
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of texts, the first column to the left."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     for place, column in enumerate(columns):
         table.add_column(Text(column), overflow="fold", justify="left" if place == 0 else "right")
@@ -73,7 +75,8 @@ def _number(value: float, unit: str) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:z.1f}"
 
 
-def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> str:
+def with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> str:
+    """An entry's estimate with its interval in brackets, a dash if there is none."""
     estimate = entry["estimate"]
     if estimate is None:
         return "—"
@@ -84,8 +87,9 @@ def _with_interval(entry: dict[str, Any], unit: str, signed: bool = False) -> st
     return text
 
 
-def _label(outcome: Outcome, difference: bool = False) -> str:
-    if _unit(outcome) != "proportion":
+def label(outcome: Outcome, difference: bool = False) -> str:
+    """An outcome's name for people, with its unit."""
+    if unit_of(outcome) != "proportion":
         return f"{outcome.label}, {outcome.unit}" if outcome.unit in _TOLD else outcome.label
     return f"{outcome.label}, {'points' if difference else '%'}"
 
@@ -96,18 +100,18 @@ def run_text(summary: dict[str, Any]) -> str:
     labels = [summary["labels"][name] for name in policies]
     chosen = [outcome for outcome in OUTCOMES if outcome.name in _SHOWN]
     levels = [
-        [_label(o), *(_with_interval(summary["policies"][p][o.name], _unit(o)) for p in policies)]
+        [label(o), *(with_interval(summary["policies"][p][o.name], unit_of(o)) for p in policies)]
         for o in chosen
     ]
     title = f"{summary['title']}: {summary['patients']:,} patients a policy, seed {summary['seed']}"
-    parts: list[Any] = [_table(title, ["outcome", *labels], levels)]
+    parts: list[Any] = [table(title, ["outcome", *labels], levels)]
     others = [name for name in policies if name in summary["differences"]]
     if others:
         rows = [
             [
-                _label(o, difference=True),
+                label(o, difference=True),
                 *(
-                    _with_interval(summary["differences"][p][o.name], _unit(o), signed=True)
+                    with_interval(summary["differences"][p][o.name], unit_of(o), signed=True)
                     for p in others
                 ),
             ]
@@ -115,10 +119,10 @@ def run_text(summary: dict[str, Any]) -> str:
         ]
         reference = summary["labels"][summary["reference"]]
         columns = ["difference", *(summary["labels"][name] for name in others)]
-        parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
+        parts += ["", table(f"Paired difference from {reference}", columns, rows)]
     parts += ["", *_how_uncertain(summary)]
     parts += [*best_in_words(summary), placeholders_sentence(summary["economics"])]
-    return _render(parts)
+    return render(parts)
 
 
 def best_text(found: dict[str, Any]) -> str:
@@ -130,7 +134,7 @@ def best_text(found: dict[str, Any]) -> str:
         for name, one in found["policies"].items()
     ]
     title = f"{found['title']}: {found['label']}"
-    table = _table(title, ["policy", f"mean{scale}", "patients"], rows)
+    means = table(title, ["policy", f"mean{scale}", "patients"], rows)
     within = _number(found["indifference"], unit)
     kind = "points" if unit == "proportion" else unit
     draws = "" if found["draws"] == "mean" else " on average over what is not known"
@@ -138,10 +142,8 @@ def best_text(found: dict[str, Any]) -> str:
         f"{found['labels'][found['best']]} is best{draws}, or within {within} {kind} of the best, "
         f"with a probability of at least {found['probability']:.3g}."
     )
-    parts = [table, "", said]
-    return _render(
-        [*parts, placeholders_sentence(found["economics"])] if is_priced(unit) else parts
-    )
+    parts = [means, "", said]
+    return render([*parts, placeholders_sentence(found["economics"])] if is_priced(unit) else parts)
 
 
 def region_text(summary: dict[str, Any]) -> str:
@@ -161,7 +163,7 @@ def region_text(summary: dict[str, Any]) -> str:
         for name, one in about.items()
     ]
     title = f"{summary['title']}: {summary['replications']} replications, seed {summary['seed']}"
-    parts: list[Any] = [_table(title, ["outcome", *labels], rows)]
+    parts: list[Any] = [table(title, ["outcome", *labels], rows)]
     if summary["differences"]:
         others = list(summary["differences"])
         rows = [
@@ -173,14 +175,14 @@ def region_text(summary: dict[str, Any]) -> str:
         ]
         columns = ["difference", *(summary["labels"][name] for name in others)]
         reference = summary["labels"][summary["reference"]]
-        parts += ["", _table(f"Paired difference from {reference}", columns, rows)]
+        parts += ["", table(f"Paired difference from {reference}", columns, rows)]
     parts += [
         "",
         "In brackets: 95 % intervals over replications, which is simulation error; parameters are "
         "held at their best estimates.",
         placeholders_sentence(summary["economics"]),
     ]
-    return _render(parts)
+    return render(parts)
 
 
 def _planned(entry: dict[str, float | None], signed: bool = False) -> str:
@@ -194,7 +196,8 @@ def _planned(entry: dict[str, float | None], signed: bool = False) -> str:
     return f"{value:{sign}.3g} ({lower:{sign}.3g} to {upper:{sign}.3g})"
 
 
-def _unit(outcome: Outcome) -> str:
+def unit_of(outcome: Outcome) -> str:
+    """The unit in which an outcome is shown."""
     return "proportion" if outcome.kind in ("proportion", "survival") else outcome.unit
 
 
@@ -233,7 +236,7 @@ def trace_text(result: dict[str, Any]) -> str:
         table.add_column(Text(name), overflow="fold", ratio=1)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    return _render([head, "", table])
+    return render([head, "", table])
 
 
 def _course(course: dict[str, Any]) -> list[str]:
@@ -300,19 +303,19 @@ def explain_text(result: dict[str, Any]) -> str:
         result["title"],
         result["description"],
         "",
-        _table("Activities", head, activities),
+        table("Activities", head, activities),
         *_stations(result["stations"]),
         "",
-        _table("What the meeting decides", ["when", "then"], decisions),
+        table("What the meeting decides", ["when", "then"], decisions),
         "",
-        _table("Policies", ["setting", *policies], settings),
+        table("Policies", ["setting", *policies], settings),
         *_rules(result),
         "",
         _parameter_table(result["parameters"]),
         "",
         f"{len(result['parameters'])} parameters, {result['assumptions']} of them assumptions.",
     ]
-    return _render(parts)
+    return render(parts)
 
 
 def _stations(stations: list[dict[str, Any]]) -> list[Any]:
@@ -333,7 +336,7 @@ def _stations(stations: list[dict[str, Any]]) -> list[Any]:
     head = ["service", "hospital", "patients of", "sessions", "places", "other patients"]
     return [
         "",
-        _table("Where patients queue: these waits are what the queues make them", head, rows),
+        table("Where patients queue: these waits are what the queues make them", head, rows),
     ]
 
 
@@ -354,7 +357,7 @@ def _rules(result: dict[str, Any]) -> list[Any]:
     parts: list[Any] = []
     if rows:
         head = "Rules: at every meeting, for each setting the first that holds"
-        parts += ["", _table(head, ["policy", "when", "then"], rows)]
+        parts += ["", table(head, ["policy", "when", "then"], rows)]
     if result["eligible"]:
         parts += ["", f"Studied are those with: {result['eligible']}"]
     return parts
@@ -366,7 +369,7 @@ def _setting(value: object) -> str:
 
 def evidence_text(result: dict[str, Any]) -> str:
     """Parameters with value, interval, unit and source."""
-    return _render([_parameter_table(result["parameters"])])
+    return render([_parameter_table(result["parameters"])])
 
 
 def review_text(result: dict[str, Any]) -> str:
@@ -385,7 +388,7 @@ def review_text(result: dict[str, Any]) -> str:
         "In brackets: 95 % intervals of simulation error only. Some parameters were chosen with "
         "some of these figures in view: inside is not validation."
     )
-    return _render(parts)
+    return render(parts)
 
 
 def _review_table(section: str, items: Sequence[dict[str, Any]]) -> Table:
@@ -425,7 +428,7 @@ def _simulated(measure: dict[str, Any]) -> str:
     compared = measure["against"] is not None
     unit = found["unit"]
     word = unit if unit != "proportion" else "points" if compared else "%"
-    return f"{_with_interval(found | {'estimate': found['value']}, unit, compared)} {word}"
+    return f"{with_interval(found | {'estimate': found['value']}, unit, compared)} {word}"
 
 
 def _numbered(lines: list[str]) -> list[str]:
@@ -444,7 +447,7 @@ def _parameter_table(parameters: Sequence[dict[str, Any]]) -> Table:
         ]
         for parameter in parameters
     ]
-    return _table("Parameters", ["name", "value", "95 %", "unit", "source"], rows)
+    return table("Parameters", ["name", "value", "95 %", "unit", "source"], rows)
 
 
 def _values(values: Sequence[float]) -> str:
@@ -482,7 +485,7 @@ def calibration_text(record: dict[str, Any]) -> str:
         f"{found['emulator_error_worst']:.2f}).",
         f"Discrepancy between studies τ = {found['tau']:.2f} on the logit.",
     ]
-    return _render([_table("What was learned", columns, rows), "", *lines])
+    return render([table("What was learned", columns, rows), "", *lines])
 
 
 def recovery_text(found: dict[str, Any]) -> str:
@@ -498,7 +501,7 @@ def recovery_text(found: dict[str, Any]) -> str:
     ]
     columns = ["parameter", "correlation with truth", "p of uniform ranks", "ranks in ten bins"]
     title = f"{found['truths']} simulated truths, fitted"
-    return _render([_table(title, columns, rows)])
+    return render([table(title, columns, rows)])
 
 
 def _spanned(value: float | None, lower: float | None, upper: float | None) -> str:
@@ -531,7 +534,7 @@ def validation_text(found: dict[str, Any]) -> str:
     if found["studies_missed_one_way"]:
         missed = ", ".join(found["studies_missed_one_way"])
         said.append(f"Studies whose fitted figures all miss on one side: {missed}.")
-    return _render([_table("Published and predicted", columns, rows), "", *said])
+    return render([table("Published and predicted", columns, rows), "", *said])
 
 
 _CHECK_COLUMNS = (("check", 30), ("found", 28), ("expected", 24))
@@ -560,7 +563,7 @@ def verification_text(result: dict[str, Any]) -> str:
         f"; failed: {', '.join(failed)}." if failed else "."
     )
     policies = ", ".join(result["policies"])
-    return _render(
+    return render(
         [
             table,
             "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from copy import copy
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -407,6 +407,14 @@ class Scenario(_Part):
             if policy.name == name:
                 return policy
         raise KeyError(f"no policy '{name}'; this scenario has {', '.join(self.policy_names)}")
+
+    def only(self, names: Container[str]) -> Scenario:
+        """The scenario with these of its policies alone; the first is the reference if need be."""
+        kept = tuple(policy for policy in self.policies if policy.name in names)
+        outcomes = self.outcomes
+        if self.reference not in names:
+            outcomes = outcomes.model_copy(update={"reference": kept[0].name})
+        return self.model_copy(update={"policies": kept, "outcomes": outcomes})
 
     def packed_policy(self, name: str) -> np.ndarray:
         """The policy of that name as the compiled code reads it."""

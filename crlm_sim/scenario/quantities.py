@@ -70,7 +70,7 @@ def days(value: object) -> float:
     """A duration such as '8 weeks', in days."""
     if is_number(value):
         raise Wrong(f"add the unit: {_with_units(finite(value))} (got {shown(value)})")
-    number, unit = _split(value, "a duration such as '8 weeks'")
+    number, unit = number_and_unit(value, "a duration such as '8 weeks'")
     if not unit:
         raise Wrong(f"add the unit: {_with_units(number)} (got {shown(value)})")
     if unit == "%":
@@ -100,7 +100,7 @@ def share(value: object) -> float:
         number = finite(value)
         hint = f"did you mean '{number:g} %'?" if 2.0 <= number <= 100.0 else ""
         return _within_one(number, value, hint)
-    number, unit = _split(value, "a share such as '30 %' or 0.3")
+    number, unit = number_and_unit(value, "a share such as '30 %' or 0.3")
     if not unit:
         raise Wrong(f"must be a share such as '30 %' or 0.3 without quotes (got {shown(value)})")
     if unit != "%":
@@ -124,8 +124,8 @@ def _within_one(number: float, value: object, hint: str) -> float:
     return number
 
 
-def _split(value: object, wanted: str) -> tuple[float, str]:
-    """Number and unit of a text."""
+def number_and_unit(value: object, wanted: str) -> tuple[float, str]:
+    """Number and unit of a text. Raises Wrong, naming what is `wanted`, for another value."""
     found = _NUMBER_AND_UNIT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise Wrong(f"must be {wanted} (got {shown(value)})")
@@ -148,7 +148,11 @@ def _counted(number: float, unit: str) -> str:
 
 def _unquoted(value: object) -> str:
     """The advice to leave out the quotes, if the text is a number."""
-    if isinstance(value, str) and _NUMBER_AND_UNIT.fullmatch(value) and not _split(value, "")[1]:
+    if (
+        isinstance(value, str)
+        and _NUMBER_AND_UNIT.fullmatch(value)
+        and not number_and_unit(value, "")[1]
+    ):
         return f"write {value.strip()} without quotes"
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path as FilePath
+from typing import Literal
 
 from crlm_sim.scenario.messages import Problem, ScenarioError, Wrong, nearest, shown
 from crlm_sim.scenario.source import Source, merged, read_text
@@ -22,13 +23,15 @@ def read_plain_file(path: FilePath) -> Source:
     return read_text(_text(path, str(path)), str(path))
 
 
-def is_study(path: FilePath) -> bool:
-    """Whether a file looks like a study of published figures and not like a scenario."""
+def kind_of(path: FilePath) -> Literal["scenario", "study", "experiment"]:
+    """What a file looks like: a study of published figures, an experiment, else a scenario."""
     try:
         found = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return False
-    return "figure" in found or "arm" in found
+        return "scenario"
+    if "figure" in found or "arm" in found:
+        return "study"
+    return "experiment" if "scenario" in found or "design" in found else "scenario"
 
 
 def read(text: str, file: str, folder: FilePath) -> Source:

@@ -58,22 +58,25 @@ def _section(heading: str, pairs: Mapping[str, Any]) -> str:
 
 
 def _pairs(pairs: Mapping[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in pairs.items())
+    return "".join(f"{_key(key)} = {value_text(value)}\n" for key, value in pairs.items())
 
 
 def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value as a TOML file or a setting writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(item) for item in value)}]"
+        return f"[{', '.join(value_text(item) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
+        return (
+            f"{{ {', '.join(f'{_key(key)} = {value_text(item)}' for key, item in value.items())} }}"
+        )
     return repr(value)
 
 
