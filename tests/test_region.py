@@ -1,7 +1,9 @@
 """Hospitals, sessions and arrivals of a scenario: what is read, what is refused, who comes when."""
 
+import tomllib
 from datetime import date
 
+import jsonschema
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +14,7 @@ from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments.describe import explain
 from crlm_sim.report.terminal import explain_text
 from crlm_sim.scenario import ScenarioError, loads, to_toml
+from crlm_sim.scenario.schema import json_schema
 
 REGION = """\
 title = "Two hospitals"
@@ -76,6 +79,10 @@ def station(network, name):
 def test_what_is_written_is_read_back():
     scenario = read()
     assert loads(to_toml(scenario)) == scenario
+    varied = read('share = "50 %", ', f'share = "50 %", {BUSY_WINTER}, ')
+    assert loads(to_toml(varied)) == varied
+    for one in (scenario, varied):
+        jsonschema.validate(tomllib.loads(to_toml(one)), json_schema())
     assert scenario.region.stations["ct"]["city"].sessions[4] == (4, 480, 1080)
     assert scenario.changes["ct.wait_days"] == (0.0,)
     assert "mri.wait_days" not in scenario.changes

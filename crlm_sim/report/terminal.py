@@ -344,7 +344,7 @@ def _others(others: dict[str, Any] | None) -> str:
     if others is None:
         return ""
     many = f"{others['per_week']:g} a week" if "per_week" in others else f"{others['share']:.0%}"
-    by_month = ", by month" if others["by_month"] else ""
+    by_month = ", by month" if "by_month" in others else ""
     return f"{many}{by_month}, {others['minutes']} each"
 
 

@@ -151,8 +151,8 @@ def _read_change(value: object) -> float:
 
 
 def _read_months(value: object) -> tuple[float, ...]:
-    """Twelve numbers, or none at all."""
-    if not isinstance(value, list | tuple) or len(value) not in (0, MONTHS):
+    """Twelve numbers that are not negative."""
+    if not isinstance(value, list | tuple) or len(value) != MONTHS:
         found = f"{len(value)} numbers" if isinstance(value, list | tuple) else shown(value)
         raise Wrong(f"must be twelve numbers, from January to December (got {found})")
     return tuple(quantities.at_least_zero(number) for number in value)
@@ -182,7 +182,7 @@ Yearly = Annotated[
 ]
 _PART = WithJsonSchema({"type": ["number", "string"]})
 Months = Annotated[
-    tuple[float, ...],
+    tuple[float, ...] | None,
     BeforeValidator(_read_months),
     WithJsonSchema(
         {
@@ -211,14 +211,15 @@ class Others(_Part):
     per_week: NotNegative | None = Field(None, description="How many come in a week and queue.")
     share: Share = Field(None, description="Or the share of slots that they have beforehand.")
     by_month: Months = Field(
-        (), description="How many times as many in each month, from January: twelve numbers."
+        None, description="How many times as many in each month, from January: twelve numbers."
     )
 
     @model_validator(mode="after")
     def _fit_the_slots(self) -> Others:
-        most = max(self.by_month, default=1.0) * (self.share or 0.0)
+        by_month = self.by_month or (1.0,)
+        most = max(by_month) * (self.share or 0.0)
         if most > 1.0 + 1e-9:
-            month = self.by_month.index(max(self.by_month)) + 1
+            month = by_month.index(max(by_month)) + 1
             text = f"in month {month} others would have {most:.0%} of the slots"
             raise Wrong(text, "lower `share` or that number of `by_month`")
         return self
