@@ -728,7 +728,9 @@ def _run_region(
     quiet: bool,
 ) -> None:
     """Runs with queues, with progress; what is overloaded is said before."""
-    from crlm_sim.experiments.region import overloaded, run_region
+    from crlm_sim.experiments.enough import UnknownOutcome
+    from crlm_sim.experiments.region import run_region
+    from crlm_sim.report import enough_words
     from crlm_sim.report.terminal import region_text
 
     for scenario in scenarios:
@@ -736,8 +738,6 @@ def _run_region(
             _refuse(f"{scenario.name} has no hospitals: both scenarios of a comparison need them")
         if scenario.run.seed != scenarios[0].run.seed:
             _refuse(f"{scenario.name} has another seed, so that other patients would be compared")
-        for warning in [] if quiet else overloaded(scenario):
-            typer.echo(warning, err=True)
     with _stages(quiet) as show:
         try:
             summary = run_region(
@@ -747,10 +747,16 @@ def _run_region(
                 events=events,
                 command=" ".join(["crlm", *sys.argv[1:]]),
                 progress=lambda done, total: show("simulating", done, total),
+                tell=None if quiet else lambda words: typer.echo(words, err=True),
             )
+        except UnknownOutcome as error:
+            _refuse(str(error))
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from what is done", err=True)
             raise typer.Exit(INTERRUPTED) from None
+    told = [*enough_words.warm_up(summary), *enough_words.not_reached(summary)]
+    for sentence in [] if quiet else told:
+        typer.echo(sentence, err=True)
     _print(summary, region_text, json)
     page = _write_page(Path(summary["run"]), quiet)
     if page and not quiet:

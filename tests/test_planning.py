@@ -26,6 +26,7 @@ from crlm_sim.engines.region import MOST_AT_A_HOSPITAL
 from crlm_sim.engines.steps import ACTIVITY_LOG
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
+from crlm_sim.experiments.enough import UnknownOutcome, warm_up_of
 from crlm_sim.experiments.verifying.queues import (
     QUEUE_CHECKS,
     beds_hold_one_each,
@@ -263,7 +264,115 @@ def test_equal_scenarios_differ_in_nothing(here):
         assert entry["estimate"] in (None, 0.0)
 
 
-def test_a_list_asked_for_more_than_it_is_open_is_told():
-    (warning,) = runs.overloaded(loads(SMALL_REGION.replace("300_000", "3_000_000"), "small"))[-1:]
-    assert "liver_theatre, city" in warning
-    assert not runs.overloaded(loads(SMALL_REGION, "small"))
+def test_a_list_asked_for_more_than_it_is_open_is_told_before_the_run(here):
+    told = []
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    for people, crowded in (("3_000_000", True), ("300_000", False)):
+        told.clear()
+        region = loads(SMALL_REGION.replace("300_000", people), "small")
+        with pytest.raises(KeyboardInterrupt):
+            runs.run_region([region], workers=1, progress=stop, tell=told.append)
+        assert any("liver_theatre, city" in one for one in told) == crowded
+
+
+def test_each_queue_suggests_its_own_and_hardly_any_says_nothing():
+    """Two replications of 60 weeks of which 50 count: 3 for ten weeks, then 1; and what is rare."""
+    weeks = {
+        "ct": {"queue": [3.0] * 10 + [1.0] * 40 + [99.0] * 10},
+        "mri": {"queue": [float(week) for week in range(60)]},
+        "pet": {"queue": [0.0] * 49 + [1.0] * 11},
+    }
+    found = {(0, number): {"weeks": weeks} for number in range(2)}
+    week = 7 * 1440
+    said = warm_up_of(found, ["two"], (8 * week, 50 * week))
+    assert said == {
+        "stated_weeks": 8.0,
+        "suggested_weeks": 10,
+        "services": {"two": {"ct": 10, "mri": None}},
+    }
+    assert warm_up_of(found, ["two"], (8 * week, 49 * week))["services"] == {"two": {}}
+
+
+# As many as a precision takes ---------------------------------------------------------------------
+
+PRECISE = SMALL_REGION.replace(
+    "replications = 2",
+    "replications = 1\nmost_replications = 30\n[run.precision]\n"
+    'wait_ct_mean_days = "20 %"\nresected = "30 points"',
+)
+
+
+def without_time(summary):
+    return {key: value for key, value in summary.items() if key not in ("seconds", "run")}
+
+
+def test_replications_are_added_until_the_mean_is_precise(here):
+    """It stops where the whole series would, whatever the processes, and is as asked for so many.
+
+    Interrupted, it goes on from what is done.
+    """
+    precise = loads(PRECISE, "small")
+    summary = runs.run_region([precise], workers=1)
+    number = summary["replications"]
+    assert 8 <= number < 30
+    assert summary["precision"]["reached"]
+    wait = summary["precision"]["outcomes"]["wait_ct_mean_days"]["arms"]["colorectal_first"]
+    level = summary["policies"]["colorectal_first"]["wait_ct_mean_days"]
+    assert wait["half_width"] == pytest.approx(level["upper"] - level["estimate"])
+    assert wait["half_width"] <= wait["wanted"] == pytest.approx(0.2 * level["estimate"])
+
+    done = []
+
+    def stop(n, total):
+        done.append(n)
+        if n == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_region([precise], workers=1, out=here / "again", progress=stop)
+    again = runs.run_region(
+        [precise], workers=3, out=here / "again", progress=lambda n, _: done.append(n)
+    )
+    assert done[4] == 3
+    assert without_time(again) == without_time(summary)
+
+    asked = SMALL_REGION.replace("replications = 2", f"replications = {number}")
+    told = ("policies", "differences", "flow", "load", "warm_up")
+    whole = runs.run_region([loads(asked, "small")], workers=2)
+    assert [whole[key] for key in told] == [summary[key] for key in told]
+    assert whole["precision"]["reached"] is None
+
+
+def test_more_replications_go_on_from_those_kept(here):
+    """What was interrupted at two of two is not played again when three are asked for."""
+
+    def stop(n, total):
+        if n == 2:
+            raise KeyboardInterrupt
+
+    two_asked, three_asked = (
+        loads(SMALL_REGION.replace("replications = 2", f"replications = {n}"), "small")
+        for n in (2, 3)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_region([two_asked], workers=1, progress=stop)
+    seen = []
+    more = runs.run_region([three_asked], workers=1, progress=lambda n, _: seen.append(n))
+    assert seen == [2, 3]
+    whole = runs.run_region([three_asked], workers=1, out=here / "whole")
+    assert without_time(more) == without_time(whole)
+
+
+def test_a_precision_of_nothing_known_is_refused(here):
+    for said, words in (
+        ('{ resectd = "5 %" }', "did you mean 'resected'?"),
+        ('{ resected = "2 days" }', "such as '2 points' (got '2 days')"),
+    ):
+        text = SMALL_REGION.replace("replications = 2", f"precision = {said}")
+        with pytest.raises(UnknownOutcome) as error:
+            runs.run_region([loads(text, "small")], workers=1)
+        assert words in str(error.value)
+        assert not (here / "runs").exists()

@@ -21,9 +21,9 @@ from crlm_sim.evidence import ACTIVITIES, SERVICES
 from crlm_sim.outcomes import courses, event_frame
 from crlm_sim.outcomes.planning import COURSES, FIRST, LAST, Played, flow, links
 from crlm_sim.outcomes.tables import EVENT_COLUMNS, Queues
+from crlm_sim.report import enough_words, write_report
 from crlm_sim.report import planning_plots as plots
 from crlm_sim.report import planning_words as words
-from crlm_sim.report import write_report
 from crlm_sim.report.run_folder import read_run
 
 DAY = 1440
@@ -47,6 +47,8 @@ OUTCOMES = {
     "queue_liver_theatre": ("patients waiting for liver theatre, mean", "patients", -1, 2.0),
     "used_pet": ("session time used, PET", "share", 0, None),
 }
+
+PRECISE = {"half_width": 0.02, "wanted": 0.01, "replications_needed": 1234}
 
 
 def entry(value: float | None, half: float) -> dict[str, float | None]:
@@ -91,6 +93,21 @@ def summary(arms: int = 2) -> dict[str, Any]:
         "flow": {arm: links(counts) for arm in names},
         "first_day": "2027-01-04",
         "window_days": [84.0, 364.0],
+        "warm_up": {
+            "stated_weeks": 12.0,
+            "suggested_weeks": 20,
+            "services": {
+                arm: {"ct": 20 - 5 * place, "liver_theatre": [15, None][place]}
+                for place, arm in enumerate(names)
+            },
+        },
+        "precision": {
+            "asked": True,
+            "reached": False,
+            "outcomes": {
+                "resected": {"precision": "1 points", "arms": dict.fromkeys(names, PRECISE)},
+            },
+        },
     }
 
 
@@ -340,6 +357,42 @@ def test_vidigi_accepts_the_events() -> None:
         logging.BaseEvent(**row)
 
 
+# Late and often enough ---------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_warm_up_stated_and_suggested(written: str, arms: int) -> None:
+    section = written[written.index('id="enough"') : written.index('id="load"')]
+    assert "12 weeks are stated, 20 suggested" in section
+    assert "&#34;20 weeks&#34; in [arrivals]" in section
+    assert section.count("stated 12<") == 2  # a picture each for CT and liver theatre
+    assert "suggested 20<" in section
+    assert (f"suggested 15{' (not every plan)' if arms > 1 else ''}<") in section
+    assert ("No steady state is found for liver theatre" in section) == (arms > 1)
+    assert (">no steady state<" in section) == (arms > 1)
+    assert section.count("±2 points") == arms + 1
+    assert "for ±1 points about 1,234 are needed" in section
+    assert "3 replications are not enough" in section
+
+
+def test_a_run_of_an_older_version_has_a_page_without_them(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "run")
+    kept = json.loads((folder / "summary.json").read_text("utf-8"))
+    del kept["warm_up"], kept["precision"]
+    (folder / "summary.json").write_text(json.dumps(kept), "utf-8")
+    assert 'id="enough"' not in write_report(folder).read_text("utf-8")
+
+
+def test_a_warm_up_that_is_long_enough_is_not_called_short() -> None:
+    found = summary(1)
+    assert len(enough_words.warm_up(found)) == 2
+    found["warm_up"]["stated_weeks"] = 20.0
+    assert enough_words.warm_up(found) == [
+        "Warm-up: 20 weeks are stated, 20 suggested (MSER-5), the longest of any queue: CT."
+    ]
+    found["warm_up"]["services"]["two"] = {}
+    assert "too short, to suggest one" in enough_words.warm_up(found)[0]
+
+
 # A run, by the command line ----------------------------------------------------------------------
 
 
@@ -368,6 +421,9 @@ def test_a_run_writes_its_page_and_events(tmp_path: Path, monkeypatch: pytest.Mo
         diagnosed = one["outcomes"]["diagnosed_a_year"] * years
         assert np.sum(one["flow"]) == pytest.approx(diagnosed)
         assert ("sample" in one) == (one["replication"] == 0)
+    assert kept["warm_up"]["stated_weeks"] == 8.0
+    resected = kept["precision"]["outcomes"]["resected"]["arms"]["small"]["replications_needed"]
+    assert f"for ±5 % about {resected:,} are needed" in " ".join(done.stdout.split())
     for arm in ("small", "more"):
         total = sum(np.sum(one["flow"]) for one in each if one["arm"] == arm)
         assert sum(n for source, _, n in kept["flow"][arm] if source == "diagnosed") == total

@@ -240,6 +240,11 @@ def test_other_patients_queue_or_have_slots_beforehand():
         ("[services.ct]", '[services.ct]\nwait = "3 days"', "its wait is what the queue makes it"),
         ('engine = "agents"', 'engine = "cohort"', "must be 'agents'"),
         ('draws = "mean"', "draws = 3", "must be 'mean'"),
+        (
+            'draws = "mean"',
+            'draws = "mean"\nprecision = "5 %"\nreplications = 300',
+            "fewer than run.replications (300)",
+        ),
         ("2027-06-01, last = 2027-06-30", "2027-06-01, last = 2027-05-30", "comes before first"),
         ('turnaround = "30 minutes"', "turnaround = 30", "such as '45 minutes'"),
         ("population = 500_000", "populaton = 500_000", "did you mean 'population'?"),

@@ -1,19 +1,14 @@
-"""Runs with queues: scenarios and policies over the same arrivals, replication by replication.
-
-A task is one replication of one arm; what it found is kept in a file of its own until the run's
-folder is written, so that an interrupted run goes on where it stopped.
-"""
+"""Runs with queues: scenarios and policies over the same arrivals, replication by replication."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +26,15 @@ from crlm_sim.engines.region import (
     network_of,
     with_age_and_sex,
 )
+from crlm_sim.experiments.enough import (
+    Precise,
+    asked_of,
+    needed,
+    precision_of,
+    values_of,
+    warm_up_of,
+)
+from crlm_sim.experiments.replications import Found, Work, replicate
 from crlm_sim.experiments.run import (
     FolderError,
     Progress,
@@ -44,6 +48,7 @@ from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes.courses import sample
 from crlm_sim.outcomes.definitions import DAYS_PER_YEAR
 from crlm_sim.outcomes.planning import (
+    Planned,
     Played,
     Window,
     by_week,
@@ -52,10 +57,9 @@ from crlm_sim.outcomes.planning import (
     links,
     outcomes,
 )
-from crlm_sim.outcomes.survival import t_quantile
+from crlm_sim.outcomes.precision import half_width
 from crlm_sim.scenario import Scenario, to_toml
 
-LEVEL = 0.95
 _LOAD_PATIENTS = 500
 
 
@@ -153,22 +157,40 @@ def run_region(
     events: bool = False,
     command: str = "",
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Every replication of every arm, and the run folder with what they found.
 
-    As many replications as the first scenario says; `events` keeps the event log of the first of
-    each arm. Raises FolderError if the folder cannot be written; a KeyboardInterrupt leaves what is
-    done where the same call finds it.
+    As many replications as the first scenario says, or as its precision takes; `events` keeps the
+    event log of the first of each arm. `tell` is told before the run what is asked for too much.
+    Raises UnknownOutcome before anything is done, and FolderError if the folder cannot be written;
+    a KeyboardInterrupt leaves what is done where a call for the same arms finds it.
     """
     arms = arms_of(scenarios)
-    number = scenarios[0].run.replications
+    names = [arm.name for arm in arms]
+    settings = scenarios[0].run
+    about: dict[str, Planned] = {}
+    for arm in arms:
+        about |= described(network_of(arm.scenario.region, arm.scenario.run.seed))
+    precise = Precise(
+        asked_of(settings.precision, about), settings.replications, settings.most_replications
+    )
     folder = RunFolder(scenarios[0], out, " ".join(scenario_hash(one) for one in scenarios))
-    kept = folder.path.with_name(f".{folder.path.name}.kept")
+    work = Work(arms, _task, _kept(folder, scenarios), workers or os.cpu_count() or 1, progress)
     started = time.perf_counter()
     try:
-        found = _all(arms, number, kept, workers or os.cpu_count() or 1, progress)
-        summary = _summary(scenarios[0], arms, found, time.perf_counter() - started)
-        summary["run"] = str(folder.path)
+        load = {arm.name: offered_load(arm.scenario, arm.policy) for arm in arms}
+        if tell:
+            for warning in overloaded(load):
+                tell(warning)
+        found = replicate(work, lambda one: needed(one, len(arms), precise)[0])
+        summary = {
+            **_summary(scenarios[0], arms, found, about, time.perf_counter() - started),
+            "load": _plain(load),
+            "precision": precision_of(found, names, about, precise),
+            "warm_up": warm_up_of(found, names, _window(scenarios[0])),
+            "run": str(folder.path),
+        }
         _write(folder.partial, scenarios, summary, found, command)
         if events:
             _write_events(folder.partial, arms)
@@ -179,66 +201,35 @@ def run_region(
         raise FolderError(f"{folder.path} cannot be written: {error.strerror or error}") from None
     finally:
         folder.clean()
-    shutil.rmtree(kept, ignore_errors=True)
+    shutil.rmtree(work.kept, ignore_errors=True)
     return summary
 
 
-Found = dict[tuple[int, int], dict[str, Any]]
-"""What a replication found, by place of the arm and number of the replication."""
-
-
-def _all(
-    arms: Sequence[Arm], number: int, kept: Path, workers: int, progress: Progress | None
-) -> Found:
-    kept.mkdir(parents=True, exist_ok=True)
-    tasks = [(arm, replicate) for replicate in range(number) for arm in range(len(arms))]
-    missing = [task for task in tasks if not _file(kept, task).exists()]
-    done = len(tasks) - len(missing)
-    if progress:
-        progress(done, len(tasks))
-    if missing:
-        first = missing.pop(0)  # here, before the workers, who find it compiled
-        _keep(_file(kept, first), _task(arms[first[0]], first[1]))
-        done += 1
-        if progress:
-            progress(done, len(tasks))
-    if missing:
-        with ProcessPoolExecutor(
-            min(workers, len(missing)), multiprocessing.get_context("spawn")
-        ) as pool:
-            futures = {pool.submit(_task, arms[arm], r): (arm, r) for arm, r in missing}
-            try:
-                for future in as_completed(futures):
-                    _keep(_file(kept, futures[future]), future.result())
-                    done += 1
-                    if progress:
-                        progress(done, len(tasks))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return {task: json.loads(_file(kept, task).read_text("utf-8")) for task in tasks}
-
-
-def _file(kept: Path, task: tuple[int, int]) -> Path:
-    return kept / f"{task[0]}-{task[1]:05d}.json"
-
-
-def _keep(file: Path, found: dict[str, Any]) -> None:
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found), encoding="utf-8")
-    partial.rename(file)
+def _kept(folder: RunFolder, scenarios: Sequence[Scenario]) -> Path:
+    """The folder of what is done, which does not depend on how many replications are asked for."""
+    number = {"replications": 1, "precision": {}}
+    same = [one.run.model_copy(update=number) for one in scenarios]
+    identity = " ".join(
+        scenario_hash(one.model_copy(update={"run": run}))
+        for one, run in zip(scenarios, same, strict=True)
+    )
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return folder.path.with_name(f".{scenarios[0].name}-{digest}.kept")
 
 
 # Summing up ---------------------------------------------------------------------------------------
 
 
-def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float) -> dict[str, Any]:
+def _summary(
+    first: Scenario,
+    arms: Sequence[Arm],
+    found: Found,
+    about: Mapping[str, Planned],
+    seconds: float,
+) -> dict[str, Any]:
     names = list(dict.fromkeys(key for one in found.values() for key in one["outcomes"]))
     number = len(found) // len(arms)
-    values = {name: _values(found, name, len(arms), number) for name in names}
-    about: dict[str, Any] = {}
-    for arm in arms:
-        about |= described(network_of(arm.scenario.region, arm.scenario.run.seed))
+    values = {name: values_of(found, name, len(arms)) for name in names}
     return {
         "title": first.title,
         "description": first.description,
@@ -269,7 +260,6 @@ def _summary(first: Scenario, arms: Sequence[Arm], found: Found, seconds: float)
             for place, arm in enumerate(arms)
             if place > 0
         },
-        "load": {arm.name: _plain(offered_load(arm.scenario, arm.policy)) for arm in arms},
         "flow": {arm.name: links(_flow(found, place)) for place, arm in enumerate(arms)},
         "first_day": first.region.calendar.first_day.isoformat(),
         "window_days": [minute / MINUTES_PER_DAY for minute in _window(first)],
@@ -282,12 +272,6 @@ def _flow(found: Found, arm: int) -> np.ndarray:
     return np.array(counts, np.int64).sum(axis=0)
 
 
-def _values(found: Found, name: str, arms: int, number: int) -> np.ndarray:
-    """One outcome, shape (arms, replications); nan where it cannot be told."""
-    said = [[found[arm, r]["outcomes"].get(name) for r in range(number)] for arm in range(arms)]
-    return np.array(said, dtype=float)
-
-
 def interval(values: np.ndarray) -> dict[str, float | None]:
     """Mean over replications with Student's interval; None where it cannot be told."""
     known = values[np.isfinite(values)]
@@ -296,16 +280,16 @@ def interval(values: np.ndarray) -> dict[str, float | None]:
     mean = float(known.mean())
     if len(known) < 2:
         return {"estimate": mean, "lower": None, "upper": None}
-    half = t_quantile(0.5 + LEVEL / 2.0, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
-    return {"estimate": mean, "lower": mean - float(half), "upper": mean + float(half)}
+    half = half_width(known)
+    return {"estimate": mean, "lower": mean - half, "upper": mean + half}
 
 
-def overloaded(scenario: Scenario) -> list[str]:
-    """In words, where as much is asked for as there is time, or more."""
-    load = offered_load(scenario, scenario.policies[0].name)
+def overloaded(load: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """In words, where as much is asked for under an arm as there is time, or more."""
     return [
-        f"{scenario.name}: {name} is asked for {share:.0%} of its open time; its queue will grow"
-        for name, share in load.items()
+        f"{arm}: {name} is asked for {share:.0%} of its open time; its queue will grow"
+        for arm, stations in load.items()
+        for name, share in stations.items()
         if share >= 1.0
     ]
 

@@ -16,7 +16,8 @@ import numpy as np
 from crlm_sim import __version__
 from crlm_sim.outcomes.courses import STAGES
 from crlm_sim.outcomes.planning import service_words
-from crlm_sim.report import flow, tables
+from crlm_sim.outcomes.warm_up import moving_average
+from crlm_sim.report import enough_words, flow, tables
 from crlm_sim.report import planning_plots as plots
 from crlm_sim.report import planning_words as words
 from crlm_sim.report.money import placeholders_sentence
@@ -27,6 +28,9 @@ _TEMPLATE = "planning.html.j2"
 _BAND = (0.1, 0.9)
 _BLOCKS = (1, 2, 4, 13, 26, 52, 104, 260)
 _MOST_COLUMNS = 8
+_REACH = 13
+"""Weeks on either side of which Welch's moving average is the mean: half a year, so that seasons
+do not hide what tends to grow."""
 
 
 def is_planning(run_folder: Path) -> bool:
@@ -80,6 +84,15 @@ def _context(run: Run, each: list[dict[str, Any]]) -> dict[str, Any]:
         "queues": [_queue(run, service, weeks[service], span) for service in services],
         "queue_tables": [_queue_table(run, place, weeks, span) for place in range(len(run.names))],
         "weeks_a_point": plots.blocks_of(span.weeks),
+        "warm_up": _warm_up(run, weeks, span),
+        "warm_up_words": enough_words.warm_up(run.summary),
+        "precision": _precision(run),
+        "precision_words": enough_words.precision(run.summary)
+        + enough_words.not_reached(run.summary),
+        "mark_key": [
+            (plots.mark_key(plots.STATED), "warm-up stated"),
+            (plots.mark_key(plots.SUGGESTED), "the longest that the queue suggests"),
+        ],
         "load": _load(run),
         "flows": flow.flows(run),
         "moving": moving,
@@ -218,6 +231,86 @@ def _blocks(values: np.ndarray, size: int) -> np.ndarray:
     """Means over so many weeks at a time; a last block that is not whole is left out."""
     whole = values.shape[-1] // size * size
     return np.asarray(values[:, :whole].reshape(len(values), -1, size).mean(axis=-1))
+
+
+# Late and often enough ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """The queue of one service as Welch looks at it, and the warm-up it suggests under each arm."""
+
+    name: str
+    picture: str
+    suggested: list[str]
+
+
+def _warm_up(run: Run, weeks: dict[str, Weeks], span: plots.Span) -> list[WarmUp]:
+    """The services that suggest a warm-up; those of older runs do not."""
+    by_arm = (run.summary.get("warm_up") or {}).get("services", {})
+    found = []
+    for service, one in weeks.items():
+        said = [by_arm[arm].get(service, "") for arm in run.names] if by_arm else []
+        if any(suggested != "" for suggested in said):
+            name = service_words(service)
+            picture = _welch(run, name, one, said, span)
+            cells = [_suggested(suggested) for suggested in said]
+            found.append(WarmUp(name[0].upper() + name[1:], picture, cells))
+    return found
+
+
+def _suggested(weeks: int | str | None) -> str:
+    if weeks == "":
+        return "–"
+    return enough_words.NO_STEADY_STATE if weeks is None else f"{weeks}"
+
+
+def _welch(
+    run: Run, name: str, weeks: Weeks, said: Sequence[int | str | None], span: plots.Span
+) -> str:
+    """Moving averages of the queue over replications, with the warm-ups marked."""
+    last = int(span.window[1] / 7)
+    lines = []
+    for place, queues in enumerate(weeks.queues):
+        if np.isfinite(queues).all():
+            mean = moving_average(queues.mean(axis=0)[:last], min(_REACH, last // 4))
+            line = _blocks(mean[None, :], plots.blocks_of(span.weeks))[0]
+            lines.append(plots.Line(place, line, line, line))
+    stated = run.summary["warm_up"]["stated_weeks"]
+    marks = [(stated, plots.STATED, f"stated {stated:.0f}")]
+    longest = max((one for one in said if isinstance(one, int)), default=None)
+    if longest is not None:
+        words = f"suggested {longest}{' (not every plan)' if None in said else ''}"
+        marks.append((longest, plots.SUGGESTED, words))
+    label = f"Moving average of the queue for {name}; warm-ups in the table below"
+    return plots.queues(lines, span, label, marks)
+
+
+@dataclass(frozen=True)
+class Precise:
+    """One outcome under one arm: its half-width, the one asked for, and how many would do."""
+
+    outcome: str
+    arm: str
+    half_width: str
+    asked: str
+    needed: str
+
+
+def _precision(run: Run) -> list[Precise]:
+    outcomes = (run.summary.get("precision") or {}).get("outcomes", {})
+    return [
+        Precise(
+            outcome=run.summary["outcomes"][name]["label"],
+            arm=run.label(arm),
+            half_width=enough_words.half_width(one["precision"], found),
+            asked=f"±{one['precision']}",
+            needed=f"{found['replications_needed']:,}",
+        )
+        for name, one in outcomes.items()
+        for arm, found in one["arms"].items()
+        if found["replications_needed"]
+    ]
 
 
 # Load ---------------------------------------------------------------------------------------------

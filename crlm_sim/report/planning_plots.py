@@ -33,6 +33,8 @@ _WIDTH, _LEFT, _RIGHT = 1080, 170, 16
 _ROW, _TOP, _FOOT = 26, 22, 30
 _PANEL_WIDTH, _PANEL_HEIGHT, _PANEL_LEFT = 520, 210, 40
 _MOST_POINTS = 190
+_HEAD_ROOM = 1.3
+"""Where weeks are marked, so much more height, for their words."""
 _DASHES = {
     "solid": "",
     "dash": "8 4",
@@ -187,12 +189,16 @@ def blocks_of(weeks: int) -> int:
     return max(1, math.ceil(weeks / _MOST_POINTS))
 
 
-def queues(lines: Sequence[Line], span: Span, label: str) -> str:
-    """The queue of one service under each arm, with the warm-up shaded."""
+Mark = tuple[float, str, str]
+"""Week, dashes and words of a line across a picture."""
+
+
+def queues(lines: Sequence[Line], span: Span, label: str, marks: Sequence[Mark] = ()) -> str:
+    """The queue of one service under each arm, with the warm-up shaded and weeks marked."""
     top, foot = 10, _PANEL_HEIGHT - 28
     right = _PANEL_WIDTH - 22
     most = max([float(np.nanmax(line.high, initial=0.0)) for line in lines], default=0.0) or 1.0
-    marks = ticks(0.0, most, 4)
+    most *= _HEAD_ROOM if marks else 1.0
     step = (right - _PANEL_LEFT) / max(span.weeks, 1)
 
     def at(week: float, value: float) -> tuple[float, float]:
@@ -206,7 +212,7 @@ def queues(lines: Sequence[Line], span: Span, label: str) -> str:
                 f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{foot - top}" '
                 'fill="#f3f5f7"/>'
             )
-    for tick in marks:
+    for tick in ticks(0.0, most, 4):
         y = at(0, tick)[1]
         parts.append(f'<path d="M{_PANEL_LEFT} {y:.1f}H{right}" stroke="{PALE}"/>')
         parts.append(_text(_PANEL_LEFT - 6, y + 4, f"{tick:g}", 12, "end"))
@@ -227,6 +233,14 @@ def queues(lines: Sequence[Line], span: Span, label: str) -> str:
             f'<path d="{_path(points)}" stroke="{policy_colour(line.place)}" stroke-width="2" '
             f'fill="none"{_dashed(line.place)}/>'
         )
+    for week, dashes, _ in marks:
+        parts.append(
+            f'<path d="M{at(week, 0)[0]:.1f} {top}V{foot}" stroke="{BLACK}" stroke-width="1.5" '
+            f'stroke-dasharray="{dashes}"/>'
+        )
+    for number, (week, _, words) in enumerate(marks):
+        text = _text(at(week, 0)[0] + 4, top + 11 + 15 * number, words, 12, "start")
+        parts.append(f'<g paint-order="stroke" stroke="#fff" stroke-width="4">{text}</g>')
     parts.append(f'<path d="M{_PANEL_LEFT} {foot}H{right}" stroke="{GREY}"/>')
     return "".join([*parts, "</svg>"])
 
@@ -238,6 +252,18 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 def _dashed(place: int) -> str:
     dashes = _DASHES[policy_dash(place)]
     return f' stroke-dasharray="{dashes}"' if dashes else ""
+
+
+STATED, SUGGESTED = "6 3", "2 3"
+"""Dashes of the warm-up that a scenario states, and of the one that a queue suggests."""
+
+
+def mark_key(dashes: str) -> str:
+    """The line of a marked week, for the key."""
+    return (
+        '<svg width="14" height="16" viewBox="0 0 14 16" aria-hidden="true">'
+        f'<path d="M7 0V16" stroke="{BLACK}" stroke-width="1.5" stroke-dasharray="{dashes}"/></svg>'
+    )
 
 
 def line_key(place: int) -> str:

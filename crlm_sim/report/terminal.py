@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crlm_sim.outcomes import OUTCOMES, Outcome
 from crlm_sim.outcomes.definitions import POUNDS, QALYS
+from crlm_sim.report import enough_words
 from crlm_sim.report.money import best_in_words, placeholders_sentence
 from crlm_sim.report.topics import is_priced
 
@@ -180,6 +181,7 @@ def region_text(summary: dict[str, Any]) -> str:
         "",
         "In brackets: 95 % intervals over replications, which is simulation error; parameters are "
         "held at their best estimates.",
+        *enough_words.precision(summary),
         placeholders_sentence(summary["economics"]),
     ]
     return render(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -16,6 +17,9 @@ from crlm_sim.scenario.rules import parse, to_text
 NONE = "none"
 DRUGS = (NONE, *REGIMENS)
 ENGINES = ("cohort", "agents")
+MAIN = "main"
+"""The outcomes that a precision is about if it names none."""
+POINTS = "points"
 MEAN: Final = "mean"
 POSTERIOR: Final = "posterior"
 POSTERIOR_DRAWS = 50
@@ -95,6 +99,40 @@ def _any_words(value: object) -> str:
     return "" if isinstance(value, str) and not value.strip() else _words(value)
 
 
+@dataclass(frozen=True)
+class Precision:
+    """How far a mean may be off: half of its 95 % interval, in per cent of it or in its unit."""
+
+    amount: float
+    unit: str
+
+    @property
+    def relative(self) -> bool:
+        """Whether it is a share of the mean."""
+        return self.unit == "%"
+
+    @property
+    def size(self) -> float:
+        """The share of the mean, or the number in the outcome's unit (points are hundredths)."""
+        return self.amount / 100.0 if self.unit in ("%", POINTS) else self.amount
+
+    def __str__(self) -> str:
+        return f"{self.amount:.15g} {self.unit}"
+
+
+def _read_precision(value: object) -> Precision:
+    return value if isinstance(value, Precision) else Precision(*quantities.precision(value))
+
+
+def _read_precisions(value: object) -> object:
+    """What is asked of each outcome; one text alone is asked of the main ones."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        return {MAIN: value}
+    raise Wrong(f"must be a precision such as '5 %' (got {shown(value)})")
+
+
 def policy_name(value: object) -> str:
     """A policy's name, fit for file and column names."""
     if isinstance(value, str) and _NAME.fullmatch(value):
@@ -152,6 +190,20 @@ Days = Annotated[float, BeforeValidator(quantities.days), _WRITE_DURATION, _DURA
 Interval = Annotated[float, BeforeValidator(quantities.interval), _WRITE_DURATION, _DURATION]
 SomeDays = Annotated[float | None, BeforeValidator(quantities.days), _WRITE_DURATION, _DURATION]
 Proportion = Annotated[float, BeforeValidator(quantities.share), _PROPORTION]
+_PRECISION = {"type": "string", "pattern": quantities.PRECISION_PATTERN}
+Precisions = Annotated[
+    dict[
+        str,
+        Annotated[
+            Precision,
+            BeforeValidator(_read_precision),
+            PlainSerializer(str, when_used="json"),
+            WithJsonSchema(_PRECISION),
+        ],
+    ],
+    BeforeValidator(_read_precisions),
+    WithJsonSchema({"anyOf": [_PRECISION, {"type": "object", "additionalProperties": _PRECISION}]}),
+]
 PositiveShare = Annotated[float, BeforeValidator(quantities.positive_share), _SHARE]
 NotNegative = Annotated[float, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]
 SomeNotNegative = Annotated[float | None, BeforeValidator(quantities.at_least_zero), _NOT_NEGATIVE]

@@ -40,6 +40,7 @@ from crlm_sim.scenario.kinds import (
     Name,
     NotNegative,
     PositiveShare,
+    Precisions,
     Proportion,
     SomeDays,
     SomeNotNegative,
@@ -99,7 +100,21 @@ class Run(_Part):
         return list(range(1, 1 + (POSTERIOR_DRAWS if self.draws == POSTERIOR else self.draws)))
 
     replications: Annotated[int, *within(1, MOST_PATIENTS)] = Field(
-        1, description="How many times the whole run is repeated with new patients."
+        1,
+        description=(
+            "How many times the whole run is repeated with new patients; the least, with precision."
+        ),
+    )
+    precision: Precisions = Field(
+        {},
+        description=(
+            "With hospitals: replications are added until half of the 95 % interval is within "
+            "this, such as '5 %' of the mean wait for the liver theatre and of the share resected; "
+            "or a section with a precision for each outcome named, such as '2 days'."
+        ),
+    )
+    most_replications: Annotated[int, *within(1, MOST_PATIENTS)] = Field(
+        200, description="How many it takes at most to be precise."
     )
     arrivals_per_year: NotNegative = Field(
         0.0, description="Patients diagnosed a year; 0 lets all enter at time zero."

@@ -28,6 +28,7 @@ _WRITTEN_UNITS = ("year", "month", "week")
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\D*?)\s*")
 
 DURATION_PATTERN = r"^\s*\d+(\.\d+)?([eE][+-]?\d+)?\s*(minute|hour|day|week|month|year)s?\s*$"
+PRECISION_PATTERN = r"^\s*\d+(\.\d+)?([eE][+-]?\d+)?\s*\D+$"
 PERCENT_PATTERN = r"^\s*\d+(\.\d+)?([eE][+-]?\d+)?\s*%\s*$"
 
 
@@ -114,6 +115,16 @@ def positive_share(value: object) -> float:
     if number == 0.0:
         raise Wrong(f"must be above '0 %' (got {shown(value)})", "a very small share will do")
     return number
+
+
+def precision(value: object) -> tuple[float, str]:
+    """Number and unit of a half-width such as '5 %' (of the mean) or '2 days'."""
+    number, unit = _split(value, "a precision such as '5 %' of the mean or '2 days'")
+    if not unit:
+        raise Wrong(f"add the unit: '{number:g} %' of the mean, or that of the outcome")
+    if number <= 0.0:
+        raise Wrong(f"must be above 0 (got {shown(value)})")
+    return number, unit
 
 
 def _within_one(number: float, value: object, hint: str) -> float:

@@ -18,6 +18,8 @@ _TITLE = "TITLE"
 def to_toml(scenario: Scenario) -> str:
     """The resolved scenario, which loads to an equal one without any base."""
     data = scenario.model_dump(mode="json", exclude_none=True)
+    if not scenario.run.precision:
+        del data["run"]["precision"], data["run"]["most_replications"]
     population = data["population"] | _values(data["population"].pop("parameters"))
     parts = [SCHEMA_LINE, _pairs({key: data[key] for key in ("title", "description")})]
     parts += [_section("[run]", data["run"]), _section("[population]", population)]
