@@ -119,7 +119,7 @@ def positive_share(value: object) -> float:
 
 def precision(value: object) -> tuple[float, str]:
     """Number and unit of a half-width such as '5 %' (of the mean) or '2 days'."""
-    number, unit = _split(value, "a precision such as '5 %' of the mean or '2 days'")
+    number, unit = number_and_unit(value, "a precision such as '5 %' of the mean or '2 days'")
     if not unit:
         raise Wrong(f"add the unit: '{number:g} %' of the mean, or that of the outcome")
     if number <= 0.0:
