@@ -15,7 +15,7 @@ run: $(READY)
 	$(BIN)/crlm run $(SCENARIO)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
