@@ -698,6 +698,7 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
     """Run a scenario with a progress bar on stderr; says so when it must compile first."""
     from crlm_sim.evidence import PosteriorError
     from crlm_sim.experiments import EmptyPopulation, run
+    from crlm_sim.experiments.asked import UnknownOutcome
 
     with _stages(quiet) as show:
         _announce_compiling(quiet)
@@ -705,7 +706,7 @@ def _simulate(scenario: Scenario, *, quiet: bool, **options: Any) -> Run:
             return run(
                 scenario, progress=lambda done, total: show("simulating", done, total), **options
             )
-        except (EmptyPopulation, PosteriorError) as error:
+        except (EmptyPopulation, PosteriorError, UnknownOutcome) as error:
             _refuse(str(error))
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing was kept", err=True)
@@ -728,7 +729,7 @@ def _run_region(
     quiet: bool,
 ) -> None:
     """Runs with queues, with progress; what is overloaded is said before."""
-    from crlm_sim.experiments.enough import UnknownOutcome
+    from crlm_sim.experiments.asked import UnknownOutcome
     from crlm_sim.experiments.region import run_region
     from crlm_sim.report import enough_words
     from crlm_sim.report.terminal import region_text

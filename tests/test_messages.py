@@ -77,7 +77,7 @@ BAD_VALUES = [
     ("[run]", "precision = 5", "run.precision: must be a precision such as '5 %' (got 5)", ""),
     ("[run]", 'precision = "5"', "add the unit: '5 %' of the mean, or that of the outcome", ""),
     ("[run]", 'precision = { resected = "0 %" }', "must be above 0 (got '0 %')", ""),
-    ("[run]", 'precision = "5 %"', "run.precision: a precision is for scenarios with hos", "leave"),
+    ("[run]", 'precision = "5 %"', "a precision is of simulation error, for which p", "draws"),
     ("[run]", 'engine = "agent"', "run.engine: must be one of 'cohort', 'agents'", "'agents'"),
     ("[run]", 'draws = "posteriour"', "must be 'posterior', 'mean' or a whole number", "posterior"),
     ("[run]", 'horizon = "50 years"', "run.horizon: must be at most '40 years'", ""),

@@ -26,7 +26,8 @@ from crlm_sim.engines.region import MOST_AT_A_HOSPITAL
 from crlm_sim.engines.steps import ACTIVITY_LOG
 from crlm_sim.evidence import SERVICES
 from crlm_sim.experiments import region as runs
-from crlm_sim.experiments.enough import UnknownOutcome, warm_up_of
+from crlm_sim.experiments.asked import UnknownOutcome
+from crlm_sim.experiments.enough import warm_up_of
 from crlm_sim.experiments.verifying.queues import (
     QUEUE_CHECKS,
     beds_hold_one_each,

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray
+from helpers import SCENARIOS, crlm
 
 from crlm_sim.experiments import EmptyPopulation, run
 from crlm_sim.experiments.run import FolderError, scenario_hash
 from crlm_sim.experiments.simulate import packed_parameters, trace_patient
 from crlm_sim.scenario import load, loads
+
+SEQUENCING = next(p for p in SCENARIOS if p.stem == "sequencing")
 
 SCENARIO = "scenarios/sequencing.toml"
 PATIENTS = 300
@@ -255,3 +258,37 @@ def test_a_condition_nobody_meets_is_an_empty_population():
     text += '[[policy]]\nname = "liver_first"\n'
     with pytest.raises(EmptyPopulation, match="population is empty"):
         run(loads(text), keep=False)
+
+
+# As precise as asked ------------------------------------------------------------------------------
+
+
+def test_replications_are_added_until_differences_are_as_precise_as_asked() -> None:
+    """One replication less was not; and the results are those of a run that asks for so many."""
+    words = ["run.draws=mean", "run.patients=300"]
+    asked = load(SEQUENCING, [*words, 'run.precision={ os_5y = "1 points" }'])
+    done = run(asked, keep=False).summary
+    number = done["replications"]
+    assert number > 1
+    assert done["precise"] is True
+    for enough, times in ((True, number), (False, number - 1)):
+        plain = run(load(SEQUENCING, [*words, f"run.replications={times}"]), keep=False).summary
+        found = [one["os_5y"] for one in plain["differences"].values()]
+        halves = [(one["upper"] - one["lower"]) / 2 for one in found]
+        assert (max(halves) <= 0.01) is enough
+        if enough:
+            assert plain["differences"] == done["differences"]
+
+
+def test_a_precision_out_of_reach_ends_with_the_most_replications() -> None:
+    words = ["run.draws=mean", "run.patients=50", "run.most_replications=3"]
+    done = run(load(SEQUENCING, [*words, 'run.precision={ os_5y = "0.01 points" }']), keep=False)
+    assert (done.summary["replications"], done.summary["precise"]) == (3, False)
+
+
+def test_a_precision_of_nothing_known_is_refused_before_anything_runs() -> None:
+    asked = 'run.precision={ os_5 = "1 points" }'
+    answer = crlm("run", str(SEQUENCING), "--draws", "mean", "--set", asked)
+    assert answer.code == 2
+    assert "no outcome is called 'os_5'" in answer.err
+    assert "os_5y" in answer.err

@@ -14,19 +14,14 @@ from crlm_sim.experiments.replications import Found
 from crlm_sim.outcomes.planning import Planned, Window
 from crlm_sim.outcomes.precision import allowed, expected, half_width, required
 from crlm_sim.outcomes.warm_up import LEAST_WEEKS, mser
-from crlm_sim.scenario.kinds import MAIN, POINTS, Precision
-from crlm_sim.scenario.messages import nearest
+from crlm_sim.scenario.kinds import Precision
 
-_MAIN = ("wait_liver_theatre_mean_days", "resected")
+MAIN_OUTCOMES = ("wait_liver_theatre_mean_days", "resected")
 """What a precision is about if it names nothing."""
 _USUAL = Precision(5.0, "%")
 """The precision for which the number of replications is told if none is asked for."""
 _LEAST_QUEUE = 0.1
 """A queue of fewer patients on average is hardly ever there, and says nothing of the warm-up."""
-
-
-class UnknownOutcome(ValueError):
-    """A precision is asked of something that no arm reports, or in another unit."""
 
 
 # How often ----------------------------------------------------------------------------------------
@@ -39,29 +34,6 @@ class Precise:
     asked: Mapping[str, Precision]
     least: int
     most: int
-
-
-def asked_of(
-    precision: Mapping[str, Precision], about: Mapping[str, Planned]
-) -> dict[str, Precision]:
-    """The precision of each outcome named; UnknownOutcome if there is none such."""
-    found = {name: precision[MAIN] for name in _MAIN if MAIN in precision and name in about}
-    found |= {name: one for name, one in precision.items() if name != MAIN}
-    for name, one in found.items():
-        if name not in about:
-            hint = nearest(name, list(about))
-            raise UnknownOutcome(f"run.precision: no outcome is called '{name}'; {hint}")
-        unit = _unit(about[name])
-        if not one.relative and one.unit.removesuffix("s") != unit.removesuffix("s"):
-            raise UnknownOutcome(
-                f"run.precision.{name}: must be in per cent of its mean, such as '5 %', or in its "
-                f"unit, such as '2 {unit}' (got '{one}')"
-            )
-    return found
-
-
-def _unit(planned: Planned) -> str:
-    return POINTS if planned.unit == "share" else planned.unit
 
 
 def needed(found: Found, arms: int, precise: Precise) -> tuple[int, bool]:
@@ -93,7 +65,7 @@ def precision_of(
 
     For those that are asked for; else for the usual ones. Half-widths are in the outcome's unit.
     """
-    asked = precise.asked or {name: _USUAL for name in _MAIN if name in about}
+    asked = precise.asked or {name: _USUAL for name in MAIN_OUTCOMES if name in about}
     values = {name: values_of(found, name, len(arms)) for name in asked}
     return {
         "asked": bool(precise.asked),

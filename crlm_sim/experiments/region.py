@@ -26,9 +26,10 @@ from crlm_sim.engines.region import (
     network_of,
     with_age_and_sex,
 )
+from crlm_sim.experiments.asked import asked_of
 from crlm_sim.experiments.enough import (
+    MAIN_OUTCOMES,
     Precise,
-    asked_of,
     needed,
     precision_of,
     values_of,
@@ -172,9 +173,9 @@ def run_region(
     about: dict[str, Planned] = {}
     for arm in arms:
         about |= described(network_of(arm.scenario.region, arm.scenario.run.seed))
-    precise = Precise(
-        asked_of(settings.precision, about), settings.replications, settings.most_replications
-    )
+    units = {name: one.unit for name, one in about.items()}
+    asked = asked_of(settings.precision, units, MAIN_OUTCOMES)
+    precise = Precise(asked, settings.replications, settings.most_replications)
     folder = RunFolder(scenarios[0], out, " ".join(scenario_hash(one) for one in scenarios))
     work = Work(arms, _task, _kept(folder, scenarios), workers or os.cpu_count() or 1, progress)
     started = time.perf_counter()

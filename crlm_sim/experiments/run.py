@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -30,11 +30,14 @@ from crlm_sim.evidence import (
     shipped_posterior,
 )
 from crlm_sim.experiments.appraisal import appraise, means_of
+from crlm_sim.experiments.asked import asked_of
 from crlm_sim.experiments.simulate import Block, packed_parameters, patient_numbers, simulate_block
 from crlm_sim.experiments.tables import TableWriter
 from crlm_sim.outcomes import Tally, summarise_draws
-from crlm_sim.outcomes.definitions import POUNDS
+from crlm_sim.outcomes.definitions import OUTCOMES, POUNDS
+from crlm_sim.outcomes.summary import summarise
 from crlm_sim.scenario import Scenario, to_toml
+from crlm_sim.scenario.kinds import Precision
 
 if TYPE_CHECKING:
     import xarray
@@ -49,6 +52,12 @@ _MARKS = {
     "primary_resection_minute": "primary resection",
     "progression_minute": "progression",
     "recurrence_minute": "recurrence",
+}
+_MAIN_OUTCOMES = ("os_5y", "resected")
+"""What a precision is about if it names nothing."""
+_UNITS = {
+    one.name: "proportion" if one.kind in ("proportion", "survival") else one.unit
+    for one in OUTCOMES
 }
 _RECORDED = ("numpy", "numba", "simpy", "pandas", "xarray", "zarr")
 
@@ -94,7 +103,8 @@ def run(
     folder = RunFolder(scenario, out, scenario_hash(scenario)) if keep else None
     try:
         started = time.perf_counter()
-        work = _Work(scenario, engine, threads, size, progress)
+        asked = asked_of(scenario.run.precision, _UNITS, _MAIN_OUTCOMES)
+        work = _Work(scenario, engine, threads, size, asked, progress)
         if folder and (patients_table or events):
             work.tables = _Tables(folder.partial, patients_table, events)
         pooled = Tally.empty(scenario.policy_names, scenario.horizon_minutes)
@@ -104,6 +114,8 @@ def run(
             work.tables.close()
         seconds = time.perf_counter() - started
         summary = _summary(scenario, engine, seconds, entries, pooled)
+        summary["replications"] = work.replications
+        summary["precise"] = work.precise if asked else None
         if len(scenario.policy_names) > 1:
             summary["economics"] |= appraise(scenario, means)
         summary["run"] = str(folder.path) if folder else None
@@ -136,19 +148,25 @@ class _Work:
     engine: str
     threads: int | None
     block_patients: int
+    asked: Mapping[str, Precision]
     progress: Progress | None
     tables: _Tables | None = None
     done: int = 0
+    replications: int = 0
+    """How many there were of each draw."""
+    precise: bool = True
+    """Whether they are enough for what is asked."""
 
     def tallies(self) -> Iterator[Tally]:
         """One tally a draw, all policies over the same patients."""
         run_ = self.scenario.run
         draws = run_.draw_numbers
-        total = len(draws) * run_.replications * run_.patients * len(self.scenario.policy_names)
+        each = run_.patients * len(self.scenario.policy_names)
         for draw in draws:
             params = packed_parameters(self.scenario, draw)
             tally = Tally.empty(self.scenario.policy_names, self.scenario.horizon_minutes)
-            for replicate in range(run_.replications):
+            for replicate in self._replicates(tally):
+                total = len(draws) * max(run_.replications, replicate + 1) * each
                 for numbers in patient_numbers(
                     self.scenario,
                     self.block_patients,
@@ -160,6 +178,19 @@ class _Work:
                     if self.tables:
                         self.tables.add(blocks, self.scenario.policy_names, draw, replicate)
             yield tally
+
+    def _replicates(self, tally: Tally) -> Iterator[int]:
+        """Numbers of replications: those asked for, and then as many as the precision takes."""
+        run_ = self.scenario.run
+        self.replications = 0
+        while True:
+            enough = self.replications >= run_.replications
+            if enough:
+                self.precise = is_precise(tally, self.scenario.reference, self.asked)
+                if self.precise or self.replications >= run_.most_replications:
+                    return
+            yield self.replications
+            self.replications += 1
 
     def _block(
         self,
@@ -190,6 +221,25 @@ class _Work:
             if self.progress:
                 self.progress(self.done, total)
         return blocks
+
+
+def is_precise(tally: Tally, reference: str, asked: Mapping[str, Precision]) -> bool:
+    """Whether half of each interval of simulation error is within what is asked of its outcome.
+
+    Of paired differences from the reference where there are several policies.
+    """
+    outcomes = [one for one in OUTCOMES if one.name in asked]
+    levels = summarise(tally, reference, outcomes)
+    judged = levels["differences"] or levels["policies"]
+    entries = [pair for found in judged.values() for pair in found.items()]
+    return all(_within(entry, asked[name]) for name, entry in entries)
+
+
+def _within(entry: Mapping[str, Any], asked: Precision) -> bool:
+    if entry["lower"] is None or entry["upper"] is None:
+        return False
+    allowed = asked.size * (abs(entry["estimate"]) if asked.relative else 1.0)
+    return bool((entry["upper"] - entry["lower"]) / 2.0 <= allowed)
 
 
 def _pool(work: _Work, pooled: Tally, means: list[np.ndarray]) -> Iterator[Tally]:

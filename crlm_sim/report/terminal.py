@@ -210,6 +210,15 @@ _PARAMETERS = {
 }
 
 
+def _how_often(summary: dict[str, Any]) -> list[str]:
+    """Whether replications were added until differences were as precise as asked."""
+    if summary.get("precise") is None:
+        return []
+    patients = summary["replications"] * summary["patients"]
+    words = "as precise as asked" if summary["precise"] else "not yet as precise as asked"
+    return [f"{summary['replications']} replications, {patients:,} patients a policy: {words}."]
+
+
 def _how_uncertain(summary: dict[str, Any]) -> list[str]:
     if summary["draws"] == "mean":
         kind = "In brackets: 95 % intervals of simulation error only; parameters are held at their "
@@ -219,6 +228,7 @@ def _how_uncertain(summary: dict[str, Any]) -> list[str]:
         kind += "draws; the JSON and the report give simulation error apart."
     return [
         kind,
+        *_how_often(summary),
         _PARAMETERS[str(summary.get("parameters"))],
         f"{summary['seconds']:.1f} s with the {summary['engine']} engine."
         + (f" Run kept in {summary['run']}" if summary["run"] else ""),

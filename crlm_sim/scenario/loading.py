@@ -108,9 +108,12 @@ def scenario_of(source: Source, name: str, settings: Sequence[str] = ()) -> Scen
     check_policies(source, outcomes.reference if outcomes else None)
     if run and region and region.hospitals:
         _check_run_with_queues(source, run, population)
-    elif run and region and run.precision:
-        text = "a precision is for scenarios with hospitals"
-        source.wrong(("run", "precision"), text, "leave it out, or ask for more patients")
+    elif run and run.precision and run.draws != MEAN:
+        text = "a precision is of simulation error, for which parameters are held"
+        source.wrong(("run", "precision"), text, f'write draws = "{MEAN}" in [run]')
+    if run and run.precision and run.replications > run.most_replications:
+        text = f"fewer than run.replications ({run.replications}), which are the least"
+        source.wrong(("run", "most_replications"), text)
     check_eligible(source, population)
     for policy in policies:
         check_rules(source, policy)
@@ -204,9 +207,6 @@ def _check_run_with_queues(source: Source, run: Run, population: Population | No
     if run.arrivals_per_year:
         text = "with hospitals [arrivals] says who comes"
         source.wrong(("run", "arrivals_per_year"), text, "leave it out")
-    if run.precision and run.replications > run.most_replications:
-        text = f"fewer than run.replications ({run.replications}), which are the least"
-        source.wrong(("run", "most_replications"), text)
     for key, needed in (("engine", "agents"), ("draws", MEAN)):
         if getattr(run, key) != needed:
             text = f"run.{key} must be '{needed}' in a scenario with hospitals"

@@ -108,9 +108,10 @@ class Run(_Part):
     precision: Precisions = Field(
         {},
         description=(
-            "With hospitals: replications are added until half of the 95 % interval is within "
-            "this, such as '5 %' of the mean wait for the liver theatre and of the share resected; "
-            "or a section with a precision for each outcome named, such as '2 days'."
+            "Replications are added until half of the 95 % interval is within this, such as "
+            "'5 %' of the main outcomes; or a section with a precision for each outcome named, "
+            "such as '2 days' or '0.5 points'. Without hospitals it is that of the paired "
+            "differences between policies."
         ),
     )
     most_replications: Annotated[int, *within(1, MOST_PATIENTS)] = Field(
