@@ -28,7 +28,7 @@ def asked_of(
             hint = nearest(name, list(units))
             raise UnknownOutcome(f"run.precision: no outcome is called '{name}'; {hint}")
         unit = POINTS if units[name] in _SHARES else units[name]
-        if not one.relative and one.unit.removesuffix("s") != unit.removesuffix("s"):
+        if not (one.relative or unit.startswith(one.unit.removesuffix("s"))):
             raise UnknownOutcome(
                 f"run.precision.{name}: must be in per cent of its mean, such as '5 %', or in its "
                 f"unit, such as '2 {unit}' (got '{one}')"
