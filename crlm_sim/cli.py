@@ -270,6 +270,9 @@ def sweep_command(
         typer.echo("interrupted; what is done is kept, and the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
     _print_sweep(folder, outcome, json)
+    page = _write_page(folder, quiet)
+    if page and not quiet:
+        typer.echo(f"page: {page}", err=True)
 
 
 def _check_outcome(name: str) -> None:

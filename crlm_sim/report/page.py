@@ -122,11 +122,14 @@ def write_report(run_folder: Path) -> Path:
     Raises FileNotFoundError if the folder holds no run, ImportError if plotly or Jinja2 is missing.
     """
     from crlm_sim.report.planning_page import is_planning, write_planning
+    from crlm_sim.report.sweep_page import is_sweep, write_sweep
 
     folder = Path(run_folder)
     need("jinja2")
     if is_planning(folder):
         return write_planning(folder)
+    if is_sweep(folder):
+        return write_sweep(folder)
     need("plotly.graph_objects")
     text = page(read_run(folder))
     return replace_file(folder / "report.html", text)

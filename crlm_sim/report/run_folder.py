@@ -30,6 +30,11 @@ class Run:
         return list(self.summary["policies"])
 
     @property
+    def names_of_labels(self) -> list[str]:
+        """The same of a sweep, which has policies at every point."""
+        return list(self.summary["labels"])
+
+    @property
     def reference(self) -> str | None:
         """The policy that the others are compared with, if there are others."""
         found = self.summary.get("reference")
@@ -89,12 +94,13 @@ def read_run(folder: Path) -> Run:
     summary = folder / "summary.json"
     if not summary.is_file():
         raise FileNotFoundError(f"{folder} is not the folder of a run: it has no summary.json")
+    found = _json(summary)
     provenance = folder / "provenance.json"
     scenario = folder / "scenario.toml"
     return Run(
         folder=folder,
-        summary=_json(summary),
+        summary=found,
         provenance=_json(provenance) if provenance.is_file() else {},
         scenario=tomllib.loads(scenario.read_text("utf-8")) if scenario.is_file() else {},
-        curves=_curves(folder / "results.zarr"),
+        curves=None if "points" in found else _curves(folder / "results.zarr"),
     )

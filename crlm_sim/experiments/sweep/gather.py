@@ -12,12 +12,13 @@ import numpy as np
 
 from crlm_sim import __version__
 from crlm_sim.evidence import shipped_posterior
+from crlm_sim.experiments.appraisal import appraise
 from crlm_sim.experiments.run import described_economics
 from crlm_sim.experiments.sweep import store
 from crlm_sim.experiments.sweep.plan import Task, cell_of
 from crlm_sim.experiments.sweep.task import Arrays, results, tallies_of
 from crlm_sim.outcomes.dataset import DIFFERENCE, LEVEL, about_number, shared_coordinates
-from crlm_sim.outcomes.definitions import MINUTES_PER_MONTH
+from crlm_sim.outcomes.definitions import MINUTES_PER_MONTH, OUTCOMES
 from crlm_sim.outcomes.summary import NUMBERS, POOLED, Numbers, entries, over_draws
 from crlm_sim.scenario import quantities
 from crlm_sim.scenario.experiment import EVERYBODY, Experiment
@@ -26,6 +27,9 @@ from crlm_sim.scenario.messages import Wrong
 from crlm_sim.scenario.writing import value_text
 
 _DRAWS_IN_CHUNK = 100
+_OUTCOME = {outcome.name: place for place, outcome in enumerate(OUTCOMES)}
+_BY_DRAW = ("draws", "plane")
+"""What an appraisal says draw by draw."""
 _BEFORE = "difference_"
 _DRAWN = tuple(name for name in NUMBERS if name.endswith(("estimate", "error")))
 """What the dataset has of every draw."""
@@ -59,9 +63,10 @@ def gather(
             text.write(',\n "points": [')
             arrays = _template(partial, experiment)
             for number in range(len(experiment.points)):
-                pooled = _write_point(arrays, experiment, number, cells)
+                pooled, means = _write_point(arrays, experiment, number, cells)
                 text.write(",\n" if number else "\n")
-                text.write(json.dumps(_told(experiment, number, pooled), allow_nan=False))
+                told = _told(experiment, number, pooled, means)
+                text.write(json.dumps(told, allow_nan=False))
                 if progress:
                     progress("gathering", number + 1, len(experiment.points))
             text.write("\n ]\n}\n")
@@ -94,8 +99,12 @@ def _cells(folder: Path, experiment: Experiment, tasks: Sequence[Task]) -> Itera
 
 def _write_point(
     arrays: dict[str, Any], experiment: Experiment, point: int, cells: Iterator[Arrays]
-) -> Numbers:
-    """Write all that is known of a point; returns what its draws say together of everybody."""
+) -> tuple[Numbers, np.ndarray]:
+    """Write all that is known of a point.
+
+    Returns what its draws say together of everybody, and the mean cost and QALYs of each policy in
+    each draw, shape (draws, 2, policies).
+    """
     draws = len(experiment.first.run.draw_numbers)
     each: list[np.ndarray] = []
     for first in range(0, draws, _DRAWS_IN_CHUNK):
@@ -112,7 +121,9 @@ def _write_point(
     for name in pooled[0]:
         stacked = np.stack([one[name] for one in pooled])
         arrays[_renamed(name)][point] = stacked
-    return pooled[0]
+    everybody = whole[0][NUMBERS.index("estimate")]
+    means = np.stack([everybody[..., _OUTCOME[name]] for name in ("cost", "qaly")], axis=1)
+    return pooled[0], means
 
 
 def _by_draw(numbers: np.ndarray) -> list[Numbers]:
@@ -250,8 +261,14 @@ def _head(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _told(experiment: Experiment, point: int, pooled: Numbers) -> dict[str, Any]:
-    """What the summary says of a point."""
+def _told(experiment: Experiment, point: int, pooled: Numbers, means: np.ndarray) -> dict[str, Any]:
+    """What the summary says of a point; of several points not every draw of the plane as well."""
     at = experiment.points[point]
-    found = entries(pooled, at.scenario.policy_names, at.scenario.reference)
-    return {"point": point + 1, "values": at.values, "patients": at.scenario.run.patients, **found}
+    found: dict[str, Any] = entries(pooled, at.scenario.policy_names, at.scenario.reference)
+    economics = described_economics(at.scenario)
+    if len(at.scenario.policy_names) > 1:
+        economics |= appraise(at.scenario, list(means))
+    if len(experiment.points) > 1:
+        economics = {key: one for key, one in economics.items() if key not in _BY_DRAW}
+    about = {"values": at.values, "patients": at.scenario.run.patients, "economics": economics}
+    return {"point": point + 1, **about, **found}
