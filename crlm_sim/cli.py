@@ -742,6 +742,8 @@ def _run_region(
             _refuse(f"{scenario.name} has no hospitals: both scenarios of a comparison need them")
         if scenario.run.seed != scenarios[0].run.seed:
             _refuse(f"{scenario.name} has another seed, so that other patients would be compared")
+        if scenario.economics != scenarios[0].economics:
+            _refuse(f"{scenario.name} has other [economics]: its money could not be compared")
     with _stages(quiet) as show:
         try:
             summary = run_region(

@@ -22,7 +22,7 @@ from crlm_sim.scenario import load
 YEAR = 525_960
 MONTH = YEAR // 12
 NO_NORM = {"norm_intercept": (1.0,), "norm_male": (0.0,), "norm_age": (0.0,)}
-NO_NORM |= {"norm_age_squared": (0.0,)}
+NO_NORM |= {"norm_age_squared": (0.0,), "norm_reference": (1.0,)}
 NATIONAL = {name: parameters()[name].value for name in NO_NORM}
 FREE_OF_TOXICITY = {f"{name}.severe_toxicity_per_cycle": (0.0,) for name in REGIMENS}
 

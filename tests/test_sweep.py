@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from helpers import crlm
 from crlm_sim.experiments import run, sweep
 from crlm_sim.experiments.sweep import store
 from crlm_sim.experiments.sweep.plan import Task, tasks_of
+from crlm_sim.report import write_report
 from crlm_sim.scenario import load
 from crlm_sim.scenario.experiment import load_experiment
 
@@ -53,7 +55,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    del found["provenance.json"], found["manifest.json"]
+    for name in ("provenance.json", "manifest.json", "report.html"):
+        found.pop(name, None)
     return found
 
 
@@ -108,6 +111,18 @@ def test_the_dataset_says_what_its_axes_are(data):
     assert wait.attrs["units"] == "days"
     assert data["draw"].values.tolist() == [1, 2]
     assert data["policy"].values.tolist() == ["colorectal_first", "liver_first"]
+
+
+def test_the_page_tells_every_point_and_stratum_and_asks_nothing_of_the_network(done):
+    text = write_report(done).read_text("utf-8")
+    assert "44 of the 66 prices and utilities behind them are placeholders" in text
+    for words in ("0 days", "8 weeks", "ras mutant", "To be chosen", "Alive at 5 years"):
+        assert words in text
+    for fetched in ("<link", "src=", "@import", "url("):
+        assert fetched not in text.split("<script>")[0]
+    figures = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
+    assert len(figures) == 7  # one for each main outcome, since one number varies
+    assert all(json.loads(one)["data"] for one in figures)
 
 
 def test_a_stratum_holds_those_who_meet_its_condition(data):

@@ -49,7 +49,7 @@ def appraise(scenario: Scenario, means: Sequence[Floats]) -> dict[str, Any]:
             name: {"cost": cost[:, p].tolist(), "qaly": effect[:, p].tolist()}
             for p, name in enumerate(scenario.policy_names)
         },
-        "frontier": [asdict(row) for row in decision.icer_table(draws)],
+        "frontier": [_row(row) for row in decision.icer_table(draws)],
     }
     if len(means) > 1:
         found |= _curves(scenario, draws)
@@ -57,6 +57,21 @@ def appraise(scenario: Scenario, means: Sequence[Floats]) -> dict[str, Any]:
         found |= _what_matters(scenario, draws)
     plain: dict[str, Any] = _plain(found)
     return plain
+
+
+def _row(row: decision.FrontierRow) -> dict[str, Any]:
+    """A row of the frontier; ends of an ICER that are no prices are told in words."""
+    found = asdict(row)
+    if row.icer is not None and not math.isnan(row.icer.lower + row.icer.upper):
+        ends = {"lower": row.icer.lower, "upper": row.icer.upper}
+        found["icer"] |= {key: _price(end) for key, end in ends.items()}
+    return found
+
+
+def _price(end: float) -> float | str:
+    if math.isinf(end):
+        return "no price" if end > 0.0 else "any price"
+    return end
 
 
 def _plain(value: Any) -> Any:
@@ -97,7 +112,7 @@ def _curves(scenario: Scenario, draws: decision.Draws) -> dict[str, Any]:
     }
     if said.patients_a_year and said.decision_years:
         years = said.decision_years / DAYS_PER_YEAR
-        patients = information.patients_affected(said.patients_a_year, years, said.discount_effects)
+        patients = information.patients_affected(said.patients_a_year, years, said.discount_costs)
         found["patients"] = patients
         found["evpi_population"] = perfect.scaled(patients).value.tolist()
     return found
@@ -111,7 +126,10 @@ def _by_policy(names: Sequence[str], values: Floats) -> dict[str, list[float]]:
 
 
 def _what_matters(scenario: Scenario, draws: decision.Draws) -> dict[str, Any]:
-    """EVPPI of groups and of single parameters, and a tornado for each policy."""
+    """EVPPI of groups and of single parameters, and a tornado for each policy.
+
+    Numbers that no study has taught and that are no prices or utilities vary too, in no group.
+    """
     groups = {name: members for name, members in _groups(scenario).items() if members}
     names = [name for members in groups.values() for name in members]
     values = _drawn(scenario, names)
@@ -152,7 +170,7 @@ def _groups(scenario: Scenario) -> dict[str, list[str]]:
         if one.law != "fixed" and name not in held
     }
     return {
-        "disease and treatment": [
+        "what studies have taught": [
             name
             for name in (posterior.names if posterior else ())
             if name.partition("[")[0] not in held

@@ -15,6 +15,7 @@ _ROOMS = (
     "evidence",
     "disease",
     "care",
+    "scenario",
     "engines",
     "outcomes",
     "experiments",

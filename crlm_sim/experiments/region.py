@@ -35,6 +35,7 @@ from crlm_sim.experiments.enough import (
     values_of,
     warm_up_of,
 )
+from crlm_sim.experiments.identity import program_hash
 from crlm_sim.experiments.replications import Found, Work, replicate
 from crlm_sim.experiments.run import (
     FolderError,
@@ -214,6 +215,7 @@ def _kept(folder: RunFolder, scenarios: Sequence[Scenario]) -> Path:
         scenario_hash(one.model_copy(update={"run": run}))
         for one, run in zip(scenarios, same, strict=True)
     )
+    identity += program_hash()
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     return folder.path.with_name(f".{scenarios[0].name}-{digest}.kept")
 

@@ -106,7 +106,7 @@ def run(
         asked = asked_of(scenario.run.precision, _UNITS, _MAIN_OUTCOMES)
         work = _Work(scenario, engine, threads, size, asked, progress)
         if folder and (patients_table or events):
-            work.tables = _Tables(folder.partial, patients_table, events)
+            work.tables = _Tables(folder.partial, patients_table, events, scenario.run.replications)
         pooled = Tally.empty(scenario.policy_names, scenario.horizon_minutes)
         means: list[np.ndarray] = []
         entries = summarise_draws(_pool(work, pooled, means), scenario.reference)
@@ -253,15 +253,16 @@ def _pool(work: _Work, pooled: Tally, means: list[np.ndarray]) -> Iterator[Tally
 class _Tables:
     """The patient and event tables, written block by block."""
 
-    def __init__(self, folder: Path, patients: bool, events: bool) -> None:
+    def __init__(self, folder: Path, patients: bool, events: bool, replications: int) -> None:
         self.events = events
+        self.replications = replications
         self._patients = TableWriter(folder / "patients.parquet") if patients else None
         self._events = TableWriter(folder / "events.parquet") if events else None
 
     def add(self, blocks: list[Block], policies: Sequence[str], draw: int, replicate: int) -> None:
         from crlm_sim.outcomes.tables import event_frame, patient_frame
 
-        number = replicate if draw == 0 else draw
+        number = replicate if draw == 0 else (draw - 1) * self.replications + replicate
         if self._patients:
             frames = [
                 patient_frame(block.patients, name)

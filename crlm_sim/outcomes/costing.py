@@ -9,7 +9,8 @@ t years count (1 + rate)^−t, continuously in t.
 
 The utility of a moment is that of the state known in the clinic: supportive care, else free of seen
 disease (from the first clearance to the first recurrence), else the latest line of drugs; less in
-the three months from an operation; at most the norm of age and sex (at the start of each year).
+the three months from an operation. It is taken relative to the norm of the patients it comes from,
+times the norm of the patient's own age (at the start of each year) and sex, and at most that.
 Severe toxicity takes its disutility for its days, by its chance in each cycle.
 """
 
@@ -175,7 +176,7 @@ def _life(patient, m, log, force):
         minutes = _counted(start, end, force)
         utility = min(_of_state(patient, m, start), _after_operations(m, log, start))
         lived += minutes
-        worth += minutes * min(utility, _norm(patient, m, start))
+        worth += minutes * min(utility / m.norm_reference, 1.0) * _norm(patient, m, start)
     for row in log:
         if row.activity == CHEMOTHERAPY_CYCLE:
             until = min(row.start + int(m.toxicity_days * MINUTES_PER_DAY), patient.end_minute)

@@ -350,7 +350,9 @@ def _mean(draws: Draws, values: Floats) -> float:
 
 
 def _over_draws(draws: Draws, values: Floats, level: float) -> Estimate:
-    """Mean of values (draws,) and the bounds of the middle `level` of them."""
+    """Mean of values (draws,) and the bounds of the middle `level` of them; none for one draw."""
+    if len(values) == 1:
+        return Estimate(float(values[0]))
     lower, upper = quantiles(draws, values, [0.5 - level / 2.0, 0.5 + level / 2.0])
     return Estimate(_mean(draws, values), float(lower), float(upper))
 
@@ -363,7 +365,8 @@ def _ratio(draws: Draws, cost: Floats, effect: Floats, level: float) -> Estimate
     such a draw the ratios have no order, and the interval is nan.
     """
     ratio = _mean(draws, cost) / _mean(draws, effect)
-    if ((effect < 0.0) & (cost < 0.0) & (draws.weights > 0.0)).any():
+    disordered = (effect < 0.0) & (cost < 0.0) & (draws.weights > 0.0)
+    if len(cost) == 1 or disordered.any():
         return Estimate(ratio)
     never = np.where(cost > 0.0, math.inf, -math.inf)
     accepted_from = np.divide(cost, effect, out=never, where=effect > 0.0)

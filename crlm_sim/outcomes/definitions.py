@@ -425,7 +425,7 @@ OUTCOMES: tuple[Outcome, ...] = (
         True,
     ),
     _mean("cost", "cost, discounted", POUNDS, "cost_pounds", better=False),
-    _mean("cost_drugs", "of that, drugs and giving them", POUNDS, "drugs_pounds"),
+    _mean("cost_drugs", "of that, drugs, giving them and toxicity", POUNDS, "drugs_pounds"),
     _mean("cost_procedures", "of that, scans, visits and procedures", POUNDS, "procedures_pounds"),
     _mean("cost_beds", "of that, days in bed", POUNDS, "beds_pounds"),
     _mean(

@@ -27,6 +27,8 @@ _MOST_PAIRED = 10
 _PENALTIES = np.logspace(-3, 6, 19)
 _FREE = 1000.0
 """Columns scaled up so much escape the penalty, which would flatten the lines with the bends."""
+_DRAWS_A_LINE = 20
+"""With fewer draws for each parameter lines are penalised as well: free, they would fit noise."""
 
 
 def checked_parameters(draws: Draws, names: Sequence[str], parameters: ArrayLike) -> Floats:
@@ -102,12 +104,13 @@ def _model(group: Floats):  # type: ignore[no-untyped-def]  # scikit-learn has n
     if 1 < group.shape[1] <= _MOST_PAIRED:
         products = PolynomialFeatures((2, 2), interaction_only=True, include_bias=False)
         bends.append(("products", products))
+    few = _DRAWS_A_LINE * group.shape[1] <= len(group)
     parts = [
         ("lines", "passthrough"),
         ("bends", make_pipeline(FeatureUnion(bends), StandardScaler())),
     ]
     return make_pipeline(
         StandardScaler(),
-        FeatureUnion(parts, transformer_weights={"lines": _FREE}),
+        FeatureUnion(parts, transformer_weights={"lines": _FREE if few else 1.0}),
         RidgeCV(_PENALTIES, alpha_per_target=True),
     )

@@ -31,5 +31,6 @@ def best_in_words(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"Best at {threshold:,.0f} pounds a QALY: {summary['labels'][found['chosen'][place]]}, in "
         f"{found['chosen_probability'][place]:.0%} of the draws; to know all parameters would be "
-        f"worth {found['evpi'][place]:,.0f} pounds a patient at most."
+        f"worth {found['evpi'][place]:,.0f} pounds a patient (standard error "
+        f"{found['evpi_standard_error'][place]:,.0f}; chance between few patients adds to it)."
     ]

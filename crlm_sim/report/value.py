@@ -82,13 +82,13 @@ def _icer(run: Run, row: dict[str, Any]) -> Cell:
 
 
 def _interval(entry: dict[str, Any] | None, write: str) -> Cell:
-    """A mean, and below it the middle 95 % of the draws; an end that no draw reaches is open."""
+    """A mean, and below it the middle 95 % of the draws; an end may be in words."""
     if entry is None:
         return Cell("")
     ends = entry.get("lower"), entry.get("upper")
     if ends == (None, None):
         return Cell(_text(entry["estimate"], write))
-    words = ["no end" if end is None else _text(end, write) for end in ends]
+    words = [_text(end, write) if isinstance(end, int | float) else str(end) for end in ends]
     return Cell(_text(entry["estimate"], write), remark=" to ".join(words))
 
 

@@ -37,10 +37,10 @@ from crlm_sim.scenario.experiment import Experiment, Point
 
 MANIFEST, SCENARIOS, CHUNKS = "manifest.json", "scenarios.zip", "chunks"
 RESULTS, SUMMARY, PROVENANCE = "results.zarr", "summary.json", "provenance.json"
-LOGS = "logs"
+LOGS, PAGE = "logs", "report.html"
 _LOCK = ".lock"
 _PARTIAL = ".partial"
-_OURS = {MANIFEST, SCENARIOS, CHUNKS, RESULTS, SUMMARY, PROVENANCE, LOGS, _LOCK}
+_OURS = {MANIFEST, SCENARIOS, CHUNKS, RESULTS, SUMMARY, PROVENANCE, PAGE, LOGS, _LOCK}
 _TASK = "task"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)

@@ -41,15 +41,20 @@ class Shared:
     draws: tuple[int, ...]
 
 
+def _stamp(folder: str) -> int:
+    """When a store was begun: another sweep may have taken its folder since."""
+    return (Path(folder) / store.MANIFEST).stat().st_mtime_ns
+
+
 @lru_cache(maxsize=4)
-def _shared(folder: str) -> Shared:
+def _shared(folder: str, stamp: int) -> Shared:
     manifest = store.read_manifest(Path(folder))
     store.check_program(manifest)
     return Shared(tuple(manifest["strata"].values()), tuple(manifest["draws"]))
 
 
 @lru_cache(maxsize=64)
-def _scenario(folder: str, point: int) -> Scenario:
+def _scenario(folder: str, point: int, stamp: int) -> Scenario:
     return store.read_scenario(Path(folder), point)
 
 
@@ -58,7 +63,7 @@ def do(folder: str, number: int, task: Task, threads: int = 1) -> None:
 
     Raises OSError if it cannot be written, EmptyPopulation if nobody is eligible at a point.
     """
-    shared = _shared(folder)
+    shared = _shared(folder, _stamp(folder))
     if task.is_part:
         found = _part(folder, shared, task, threads)
     else:
@@ -96,7 +101,7 @@ def _lived(
 ) -> tuple[list[Tally], Scenario]:
     """The tallies of a cell's strata, and the scenario of its point."""
     point, place = divmod(cell, len(shared.draws))
-    scenario = _scenario(folder, point)
+    scenario = _scenario(folder, point, _stamp(folder))
     try:
         return live(scenario, shared.strata, shared.draws[place], start, stop, threads), scenario
     except EmptyPopulation as error:
