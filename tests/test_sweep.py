@@ -121,7 +121,7 @@ def test_the_page_tells_every_point_and_stratum_and_asks_nothing_of_the_network(
     for fetched in ("<link", "src=", "@import", "url("):
         assert fetched not in text.split("<script>")[0]
     figures = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
-    assert len(figures) == 7  # one for each main outcome, since one number varies
+    assert len(figures) == 8  # one for each main outcome, since one number varies
     assert all(json.loads(one)["data"] for one in figures)
 
 

@@ -104,7 +104,7 @@ def _work_off(
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
             env={"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         ) as cluster,

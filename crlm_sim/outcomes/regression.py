@@ -27,7 +27,7 @@ _MOST_PAIRED = 10
 _PENALTIES = np.logspace(-3, 6, 19)
 _FREE = 1000.0
 """Columns scaled up so much escape the penalty, which would flatten the lines with the bends."""
-_DRAWS_A_LINE = 20
+_DRAWS_A_LINE = 100
 """With fewer draws for each parameter lines are penalised as well: free, they would fit noise."""
 
 

@@ -182,7 +182,7 @@ def _processes(where: Where, folder: Path) -> Iterator[Cluster]:
     with LocalCluster(
         n_workers=where.workers,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=_SILENT,
         env=_environment(where),
     ) as cluster:
@@ -220,7 +220,7 @@ def _jobs(where: Where, folder: Path) -> Iterator[JobQueueCluster]:
         job_extra_directives=[*(site["job-extra-directives"] or []), *directives],
         job_cpu=where.cores * where.threads if name == "slurm" else None,
         job_script_prologue=[*(site["job-script-prologue"] or []), *exports],
-        scheduler_options={**(site.get("scheduler-options") or {}), "dashboard_address": None},
+        scheduler_options={**(site.get("scheduler-options") or {}), "dashboard_address": ":0"},
         silence_logs=_SILENT,
     ) as cluster:
         if name == "slurm":
