@@ -18,7 +18,7 @@ def trial_text(found: dict[str, Any]) -> str:
         ["months to the end", _interval(found["duration_months"]), _value(planned["duration"])],
         ["events", _interval(found["events"], 0), _value(planned["events_at_end"], 0)],
         ["patients enrolled", _interval(found["patients"], 0), ""],
-        ["months of recruitment", _interval(found["accrual_months"]), _value(planned["accrual"])],
+        ["months to recruit all", _interval(found["accrual_months"]), _value(planned["accrual"])],
         ["diagnosed for each randomised", f"{found['screened_per_randomised']:.1f}", ""],
         *_recruited_rows(found),
         [
@@ -37,7 +37,11 @@ def trial_text(found: dict[str, Any]) -> str:
 def _truth(truth: str | float) -> str:
     if truth == "model":
         return "the model's truth"
-    return "no effect" if truth == "null" else f"a hazard ratio of {truth:g} imposed"
+    return (
+        "both arms treated as the control"
+        if truth == "null"
+        else f"a hazard ratio of {truth:g} imposed"
+    )
 
 
 def _value(value: float | None, digits: int = 1) -> str:
@@ -60,7 +64,7 @@ def _interval(entry: dict[str, float | None], digits: int = 1, factor: float = 1
 
 def _power_rows(found: dict[str, Any]) -> list[list[str]]:
     planned = found["analytic"]
-    if found["truth"] == "null":
+    if found["type_1_error"] is not None:
         error = _interval(found["type_1_error"], 2, 100.0)
         return [["type I error, %", error, f"{100.0 * planned['type_1_error']:.2f}"]]
     power = _interval(found["power"], 1, 100.0)

@@ -286,6 +286,11 @@ class Trial:
         """Events of the last look: as stated, else what the formula asks for."""
         return self.design.events or _events_needed(self.design, self.ratio)
 
+    @property
+    def without_effect(self) -> bool:
+        """Whether the truth is the null hypothesis, so that showing an effect is an error."""
+        return (1.0 if self.head.truth == NULL else self.head.truth) == self.design.margin
+
     def refuse(self, path: Path, text: str, hint: str = "") -> ScenarioError:
         """What is wrong with the value at a path, for the caller to raise."""
         self.source.wrong(path, text, hint)
@@ -365,11 +370,17 @@ def _each(source: Source, key: str, model: type[Any]) -> list[Any]:
             told = ", ".join([f"{key} {path[1] + 1}", *map(str, path[2:])])
             source.places[path] = replace(place, key=told)
     found = []
+    known = tuple(model.model_fields)
     for number, entry in enumerate(raw):
+        for name in entry:
+            if name not in known:
+                text = f"unknown key '{name}' in [[{key}]]"
+                source.report((key, number, name), text, nearest(name, known), key=True)
+        said = {name: value for name, value in entry.items() if name in known}
         try:
-            found.append(model.model_validate(entry))
+            found.append(model.model_validate(said))
         except ValidationError as error:
-            note_errors(source, error, (key, number), tuple(model.model_fields))
+            note_errors(source, error, (key, number), known)
     return found
 
 

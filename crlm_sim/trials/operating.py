@@ -21,7 +21,7 @@ from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
 from crlm_sim.trials.events import LogRankTest, hazard_ratio_at, schoenfeld
-from crlm_sim.trials.file import MODEL, NULL, Design, Trial
+from crlm_sim.trials.file import MODEL, Design, Trial
 from crlm_sim.trials.looks import (
     Analyses,
     Patients,
@@ -53,9 +53,21 @@ def operating(
     """
     draws = trial.scenario.run.draw_numbers
     each = max(replicates // len(draws), 1)
+    size = block or max(_MOST_AT_ONCE // trial.accrual.patients, 1)
+    wanted = trial.scenario.run.patients
     found = []
     for number, draw in enumerate(draws):
-        found.append(_one_draw(trial, draw, number * each, each, block, progress))
+
+        def living(done: int, before: int = number * wanted) -> None:
+            if progress:
+                progress("patients", before + done, len(draws) * wanted)
+
+        people = simulate_people(trial, draw, living)
+        numbers = np.arange(number * each, (number + 1) * each)
+        blocks = [numbers[start : start + size] for start in range(0, each, size)]
+        found.append(_replicates(trial, people, draw, blocks))
+        if progress:
+            progress("trials", (number + 1) * each, len(draws) * each)
     return _told(trial, found)
 
 
@@ -82,30 +94,15 @@ def event_counts(trial: Trial) -> list[int]:
     return [math.ceil(share * trial.events - 1e-9) for share in trial.design.looks]
 
 
-def _one_draw(
-    trial: Trial,
-    draw: int,
-    first: int,
-    replicates: int,
-    block: int | None,
-    progress: Progress | None,
-) -> _Draw:
-    def living(done: int, total: int) -> None:
-        if progress:
-            progress(f"patients, draw {draw}" if draw else "patients", done, total)
-
-    people = simulate_people(trial, draw, living)
+def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray]) -> _Draw:
+    """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
     looks, test = looks_of(trial), z_of(trial.design)
-    size = block or max(_MOST_AT_ONCE // trial.accrual.patients, 1)
     parts, last = [], []
-    for start in range(0, replicates, size):
-        trials = np.arange(first + start, first + min(start + size, replicates))
-        patients = draw_patients(trial, people, coming, trials, draw)
+    for numbers in blocks:
+        patients = draw_patients(trial, people, coming, numbers, draw)
         parts.append(analyse(patients, looks, test))
         last.append(patients.enrolment.max(axis=1))
-        if progress:
-            progress("replicates", int(trials[-1]) + 1 - first, replicates)
     return _Draw(people, coming, _joined(parts), np.concatenate(last))
 
 
@@ -200,7 +197,7 @@ def _told(trial: Trial, found: list[_Draw]) -> dict[str, Any]:
         "seed": trial.scenario.run.seed,
         "power": _entry(power),
         "power_error_of_people": _error_of_people(trial, found, power.estimate, every),
-        "type_1_error": _entry(power) if trial.head.truth == NULL else None,
+        "type_1_error": _entry(power) if trial.without_effect else None,
         "power_by_draw": None if len(found) == 1 else _spread(by_draw),
         "duration_months": _entry(told.duration),
         "events": _entry(told.events),

@@ -25,8 +25,6 @@ _BLOCK = 5_000
 _PARTS = 40
 """Parts in which the error of a hazard ratio is looked for."""
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class People:
@@ -77,7 +75,7 @@ class People:
         return hazard_ratio(arrange(time, np.concatenate(event <= last, axis=1), arms))[0]
 
 
-def simulate_people(trial: Trial, draw: int, progress: Progress | None = None) -> People:
+def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) -> People:
     """The first eligible patients, as many as [run] says, under both policies and one draw.
 
     Raises EmptyPopulation, or ScenarioError if somebody meets no level of a factor or two.
@@ -96,8 +94,7 @@ def simulate_people(trial: Trial, draw: int, progress: Progress | None = None) -
         events.append([event for event, _ in pair])
         followed.append([until for _, until in pair])
         last, done = int(numbers[-1]) + 1, done + len(numbers)
-        if progress:
-            progress(done, scenario.run.patients)
+        progress(done)
     share = done / last
     found = People(
         np.concatenate(events, axis=1),
