@@ -455,7 +455,6 @@ def trial_command(
 ) -> None:
     """Operating characteristics of a trial: power, error, dates, with formulas beside them."""
     from crlm_sim.evidence import PosteriorError
-    from crlm_sim.experiments import EmptyPopulation
     from crlm_sim.report.trial_text import trial_text
     from crlm_sim.scenario import ScenarioError
 
@@ -470,7 +469,7 @@ def trial_command(
         with _stages(quiet) as show:
             _announce_compiling(quiet)
             found = operating(loaded, replicates, progress=show)
-    except (ScenarioError, PosteriorError, EmptyPopulation) as error:
+    except (ScenarioError, PosteriorError) as error:
         _refuse(str(error).replace("--set truth=", "--truth "))
     except ImportError as error:
         _refuse(f"{error.name} is missing: install crlm-sim[trials]")

@@ -148,7 +148,13 @@ def test_nobody_eligible_is_refused(tmp_path):
     path.write_text(TEXT.replace('"resectable and liver_only"', '"resectable and age > 109 years"'))
     answer = crlm("trial", str(path), "--quiet")
     assert (answer.code, answer.out) == (2, "")
-    assert "the population is empty" in answer.err
+    assert "test.toml:7: population.eligible: the population is empty" in answer.err
+
+
+def test_a_scenario_with_hospitals_has_no_trials(tmp_path):
+    text = TEXT.replace("surgery_or_perioperative.toml", "region.toml")
+    with pytest.raises(ScenarioError, match="with hospitals"):
+        trial(tmp_path, text=text)
 
 
 def test_arms_are_the_scenarios_policies_over_the_same_patients(tmp_path):
@@ -245,6 +251,27 @@ def test_dates_of_looks_may_be_fixed(tmp_path):
     assert told["analytic"]["months"] == [14.0, 30.0]
 
 
+TESTS = (
+    ("test=log_rank",),
+    ("test=fleming_harrington", "gamma=1"),
+    ("test=max_combo",),
+    ("test=restricted_mean", "tau=12 months", "stratified=false"),
+    ("test=cox",),
+)
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test[0])
+def test_every_test_shows_benefit_and_no_harm(tmp_path, test):
+    """A hazard ratio of 0.35 is shown by nearly all trials of 90 events, 1 / 0.35 by none."""
+    settings = [f"design.{one}" for one in (*test, "looks=[1.0]")]
+    powers = [
+        operating(trial(tmp_path, f"truth={truth}", *settings), 100)["power"]["estimate"]
+        for truth in (0.35, 1 / 0.35)
+    ]
+    assert powers[0] > 0.8
+    assert powers[1] == 0.0
+
+
 def test_assurance_is_the_mean_over_draws(tmp_path):
     told = operating(trial(tmp_path, "run.draws=3", "run.patients=200"), 90)
     assert (told["draws"], told["replicates"]) == (3, 90)
@@ -271,7 +298,7 @@ SEQUENTIAL = ("looks=[0.5, 0.75, 1.0]", "futility=none", "events=278")
 
 
 def eortc(truth: float | str, design: tuple[str, ...]):
-    settings = [f"truth={truth}", *(f"design.{one}" for one in design)]
+    settings = [f"truth={truth}", "run.patients=5000", *(f"design.{one}" for one in design)]
     return operating(load_trial(TRIALS / "eortc_40983.toml", settings), 20_000)
 
 

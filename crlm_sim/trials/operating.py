@@ -49,7 +49,7 @@ def operating(
     """How a trial fares over this many replicates, as told by `crlm trial`.
 
     With draws of the posterior each draw has its own patients and its share of the replicates.
-    Raises EmptyPopulation, PosteriorError, ScenarioError.
+    Raises PosteriorError, and ScenarioError for what only the people show to be wrong.
     """
     draws = trial.scenario.run.draw_numbers
     each = max(replicates // len(draws), 1)
@@ -253,14 +253,16 @@ def _spread(powers: Floats) -> dict[str, Any]:
 def _error_of_people(trial: Trial, found: list[_Draw], power: float, every: Analyses) -> float:
     """Standard error of the power from the finite number of patients drawn from.
 
-    The error of their log hazard ratio times √(events r) / (1 + r), times the slope of the power.
-    It is 0 if the truth is imposed.
+    The error of their log hazard ratio, followed as long as patients of the trial are on average,
+    times √(events r) / (1 + r), times the slope of the power. It is 0 if the truth is imposed.
     """
     from scipy.special import ndtri
 
     if trial.head.truth != MODEL or not 0.0 < power < 1.0:
         return 0.0
-    followed = float(every.date[:, -1].mean())
+    ends = every.date[:, -1]
+    recruiting = np.minimum(np.concatenate([draw.last for draw in found]), ends)
+    followed = float((ends - recruiting / 2.0).mean())
     errors = [draw.people.error_of_log_hazard_ratio(followed) for draw in found]
     error = math.sqrt(float(np.mean(np.square(errors))) / len(errors))
     ratio = trial.ratio[1] / trial.ratio[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crlm_sim.engines import cohort
 from crlm_sim.engines.screening import conditions_met
-from crlm_sim.experiments.simulate import packed_parameters, patient_numbers
+from crlm_sim.experiments.simulate import EmptyPopulation, packed_parameters, patient_numbers
 from crlm_sim.outcomes.clocks import curve_of, times
 from crlm_sim.outcomes.survival import median
 from crlm_sim.scenario import quantities
@@ -78,14 +78,15 @@ class People:
 def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) -> People:
     """The first eligible patients, as many as [run] says, under both policies and one draw.
 
-    Raises EmptyPopulation, or ScenarioError if somebody meets no level of a factor or two.
+    Raises ScenarioError if hardly anybody is eligible, or somebody meets no level of a factor or
+    two.
     """
     scenario = trial.scenario
     params = packed_parameters(scenario, draw)
     conditions = packed_conditions(trial.allocation)
     events, followed, met = [], [], []
     last = done = 0
-    for numbers in patient_numbers(scenario, _BLOCK, params=params, draw=draw):
+    for numbers in _numbers(trial, params, draw):
         blank = cohort.blank_records(numbers, scenario.run.seed, draw)
         if conditions[0]["count"]:
             policy = scenario.packed_policy(scenario.reference)
@@ -103,6 +104,14 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
         share,
     )
     return _imposed(found, trial.head.truth) if isinstance(trial.head.truth, float) else found
+
+
+def _numbers(trial: Trial, params: np.ndarray, draw: int) -> Iterator[np.ndarray]:
+    """The numbers of the eligible patients, a block at a time."""
+    try:
+        yield from patient_numbers(trial.scenario, _BLOCK, params=params, draw=draw)
+    except EmptyPopulation as error:
+        raise trial.refuse(("population", "eligible"), str(error)) from None
 
 
 def _policies(trial: Trial) -> tuple[str, str]:
