@@ -371,7 +371,7 @@ def check(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Validate a scenario, a study file or an experiment file without running it."""
+    """Validate a scenario, a study, an experiment or a trial file without running it."""
     from crlm_sim.scenario.reading import kind_of
 
     kind = kind_of(file)
@@ -380,6 +380,9 @@ def check(
         return
     if kind == "experiment":
         _check_experiment(file, settings or [], json)
+        return
+    if kind == "trial":
+        _check_trial(file, settings or [], json)
         return
     loaded = _load(file, list(settings or []), None)
     names = ", ".join(loaded.policy_names)
@@ -421,6 +424,62 @@ def _check_experiment(file: Path, settings: list[str], json: bool) -> None:
         lambda _: f"{file}: no problem found; {points} points; policies {', '.join(names)}",
         json,
     )
+
+
+def _check_trial(file: Path, settings: list[str], json: bool) -> None:
+    from crlm_sim.scenario import ScenarioError
+
+    try:
+        from crlm_sim.trials.file import load_trial
+
+        found = load_trial(file, settings)
+    except ScenarioError as error:
+        _refuse(str(error))
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: install crlm-sim[trials]")
+    arms = [arm.name for arm in found.arms]
+    _print(
+        {"file": str(file), "valid": True, "arms": arms, "events": found.events},
+        lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {found.events} events",
+        json,
+    )
+
+
+@app.command("trial")
+def trial_command(
+    trial: Annotated[Path, typer.Argument(help="A trial file.", show_default=False)],
+    replicates: Annotated[int, typer.Option(help="Trials to simulate.")] = 1_000,
+    truth: Annotated[
+        str | None, typer.Option(help="model, null, or a hazard ratio to impose.")
+    ] = None,
+    settings: Settings = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Operating characteristics of a trial: power, error, dates, with formulas beside them."""
+    from crlm_sim.evidence import PosteriorError
+    from crlm_sim.report.trial_text import trial_text
+    from crlm_sim.scenario import ScenarioError
+
+    if not 2 <= replicates < _MOST:
+        _refuse(f"--replicates: expected a whole number of 2 or more, got {replicates}")
+    changes = [*([] if truth is None else [f"truth={truth}"]), *(settings or [])]
+    try:
+        from crlm_sim.trials.file import load_trial
+        from crlm_sim.trials.operating import operating
+
+        loaded = load_trial(trial, changes)
+        with _stages(quiet) as show:
+            _announce_compiling(quiet)
+            found = operating(loaded, replicates, progress=show)
+    except (ScenarioError, PosteriorError) as error:
+        _refuse(str(error).replace("--set truth=", "--truth "))
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: install crlm-sim[trials]")
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print(found, trial_text, json)
 
 
 @app.command()

@@ -30,6 +30,7 @@ _ROOMS = (
     "trials/normal.py",
     "trials/comparisons.py",
     "trials/allocation.py",
+    "trials/chance.py",
     "trials/exponential.py",
 )
 

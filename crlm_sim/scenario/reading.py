@@ -23,12 +23,15 @@ def read_plain_file(path: FilePath) -> Source:
     return read_text(_text(path, str(path)), str(path))
 
 
-def kind_of(path: FilePath) -> Literal["scenario", "study", "experiment"]:
-    """What a file looks like: a study of published figures, an experiment, else a scenario."""
+def kind_of(path: FilePath) -> Literal["scenario", "study", "experiment", "trial"]:
+    """What a file looks like: a study of published figures, an experiment, a trial to be planned,
+    else a scenario."""
     try:
         found = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return "scenario"
+    if "accrual" in found or "endpoint" in found:
+        return "trial"
     if "figure" in found or "arm" in found:
         return "study"
     return "experiment" if "scenario" in found or "design" in found else "scenario"

@@ -56,6 +56,8 @@ def note_errors(source: Source, error: ValidationError, path: Path, known: tuple
             unknown_key(source, where, _keys(Rule) if _in_rule(where) else known)
         elif entry["type"] == "missing" and _in_rule(where):
             source.wrong(where[:-1], f"{where[-1]} is missing", f"add {_EXAMPLES[str(where[-1])]}")
+        elif entry["type"] == "missing":
+            source.report(where[:-1], f"{where[-1]} is missing", f"add {where[-1]} = …", key=True)
         elif isinstance(cause, ValidationError):
             note_errors(source, cause, where, SETTINGS)
         elif isinstance(cause, RuleError):

@@ -24,8 +24,8 @@ from crlm_sim.trials.timing import Look
 class Patients:
     """What would happen to the patients of each trial, arrays of shape (trials, patients).
 
-    `enrolment` is calendar time; `event` and `dropout` are times from enrolment, infinite if they
-    never come; `stratum` may be None.
+    `enrolment` is calendar time, infinite for a place that is never filled; `event` and `dropout`
+    are times from enrolment, infinite if they never come; `stratum` may be None.
     """
 
     enrolment: NDArray
@@ -51,7 +51,10 @@ def dates(patients: Patients, looks: Sequence[Look]) -> Floats:
         raise ValueError("a trial has at least one look")
     size = patients.enrolment.shape[1]
     happened = np.sort(patients.event_date, axis=1)
-    left = patients.enrolment + np.minimum(patients.event, patients.dropout)
+    filled = np.where(np.isfinite(patients.enrolment), patients.enrolment, 0.0)
+    left = filled + np.where(
+        np.isfinite(patients.enrolment), np.minimum(patients.event, patients.dropout), 0.0
+    )
     held = np.empty((len(happened), len(looks)))
     for i, look in enumerate(looks):
         if look.events > size:
@@ -63,7 +66,7 @@ def dates(patients: Patients, looks: Sequence[Look]) -> Floats:
             held[:, i] = 0.0
         held[:, i] = np.maximum(held[:, i], look.calendar)
         if not math.isnan(look.follow_up):
-            held[:, i] = np.maximum(held[:, i], patients.enrolment.max(axis=1) + look.follow_up)
+            held[:, i] = np.maximum(held[:, i], filled.max(axis=1) + look.follow_up)
         held[:, i] = np.minimum(held[:, i], look.latest)
         never = int(np.isinf(held[:, i]).sum())
         if never:
@@ -185,7 +188,7 @@ def characteristics(analyses: Analyses, stops: Stops, level: float = 0.95) -> Ch
         np.bincount(stops.look[stops.shown], minlength=looks) / number,
         np.bincount(stops.look[~stops.shown], minlength=looks) / number,
         *(
-            _mean(values, level)
+            mean_of(values, level)
             for values in (
                 at_end(analyses.date),
                 at_end(analyses.events),
@@ -197,7 +200,7 @@ def characteristics(analyses: Analyses, stops: Stops, level: float = 0.95) -> Ch
     )
 
 
-def _mean(values: NDArray, level: float) -> Estimate:
+def mean_of(values: NDArray, level: float = 0.95) -> Estimate:
     """Mean of the values that are known, with Student's interval."""
     known = values[~np.isnan(values)]
     if len(known) < 2:

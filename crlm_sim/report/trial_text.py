@@ -1,0 +1,151 @@
+"""What `crlm trial` prints: a trial as simulated, and beside it what formulas say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crlm_sim.report.terminal import render, table
+
+_DASH = "—"
+
+
+def trial_text(found: dict[str, Any]) -> str:
+    """The tables of a trial: how it fares, its looks, and the effect as simulated."""
+    planned = found["analytic"]
+    title = f"{found['title']}: {found['replicates']:,} trials, {_truth(found['truth'])}"
+    rows = [
+        *_power_rows(found),
+        ["months to the end", _interval(found["duration_months"]), _value(planned["duration"])],
+        ["events", _interval(found["events"], 0), _value(planned["events_at_end"], 0)],
+        ["patients enrolled", _interval(found["patients"], 0), ""],
+        ["months to recruit all", _interval(found["accrual_months"]), _value(planned["accrual"])],
+        ["diagnosed for each randomised", f"{found['screened_per_randomised']:.1f}", ""],
+        *_recruited_rows(found),
+        [
+            "hazard ratio, last look",
+            f"{found['hazard_ratio']:.2f}",
+            f"{planned['hazard_ratio']:.2f}",
+        ],
+        ["hazard ratio, where shown", _interval(found["hazard_ratio_if_shown"], 2), ""],
+        *_median_rows(found),
+    ]
+    parts: list[Any] = [table(title, ["", "simulated (interval)", "by formula"], rows), ""]
+    parts += [_looks(found), "", *_notes(found)]
+    return render(parts)
+
+
+def _truth(truth: str | float) -> str:
+    if truth == "model":
+        return "the model's truth"
+    return (
+        "both arms treated as the control"
+        if truth == "null"
+        else f"a hazard ratio of {truth:g} imposed"
+    )
+
+
+def _value(value: float | None, digits: int = 1) -> str:
+    return _DASH if value is None else f"{value:,.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100.0 * value:.1f} %"
+
+
+def _interval(entry: dict[str, float | None], digits: int = 1, factor: float = 1.0) -> str:
+    low, middle, high = (entry[key] for key in ("lower", "estimate", "upper"))
+    if middle is None:
+        return _DASH
+    text = f"{factor * middle:,.{digits}f}"
+    if low is None or high is None or high - low < 1e-9:
+        return text
+    return f"{text} ({factor * low:,.{digits}f} to {factor * high:,.{digits}f})"
+
+
+def _power_rows(found: dict[str, Any]) -> list[list[str]]:
+    planned = found["analytic"]
+    if found["type_1_error"] is not None:
+        error = _interval(found["type_1_error"], 2, 100.0)
+        return [["type I error, %", error, f"{100.0 * planned['type_1_error']:.2f}"]]
+    power = _interval(found["power"], 1, 100.0)
+    name = "power, %" if found["draws"] == 1 else f"assurance over {found['draws']} draws, %"
+    rows = [
+        [name, power, f"{100.0 * planned['power']:.1f}"],
+        [
+            "  at the simulated hazard ratio, %",
+            "",
+            f"{100.0 * planned['power_at_simulated_ratio']:.1f}",
+        ],
+    ]
+    spread = found["power_by_draw"]
+    if spread:
+        ends = f"{100.0 * spread['p05']:.1f} to {100.0 * spread['p95']:.1f}"
+        rows.append(["  central 90 % of the draws, %", ends, ""])
+    return rows
+
+
+def _recruited_rows(found: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    if found["recruited"] < 1.0:
+        rows.append(["trials that ever fill, %", f"{100.0 * found['recruited']:.1f}", ""])
+    if found["recruited_in_time"]:
+        name = f"filled by month {found['planned_months']:g}, %"
+        rows.append([name, _interval(found["recruited_in_time"], 1, 100.0), ""])
+    return rows
+
+
+def _median_rows(found: dict[str, Any]) -> list[list[str]]:
+    planned = found["analytic"]["control_median_months"]
+    formula = [planned, planned and planned / found["analytic"]["hazard_ratio"]]
+    return [
+        [f"median months, {arm}", _value(simulated), _value(said)]
+        for arm, simulated, said in zip(found["arms"], found["median_months"], formula, strict=True)
+    ]
+
+
+def _looks(found: dict[str, Any]) -> Any:
+    planned = found["analytic"]
+    rows = [
+        [
+            f"{number + 1} ({100.0 * look['information']:.0f} %)",
+            _value(look["upper_z"], 3),
+            _value(look["lower_z"], 3),
+            _value(planned["hazard_ratio_at_bounds"][number], 3),
+            f"{look['events']:,.0f}",
+            f"{look['enrolled']:,.0f}",
+            f"{_value(look['months']['estimate'])}"
+            f" ({look['months_p05']:.1f} to {look['months_p95']:.1f})",
+            _value(planned["months"][number]),
+            _percent(look["efficacy"]),
+            _percent(look["futility"]),
+        ]
+        for number, look in enumerate(found["looks"])
+    ]
+    columns = ["look", "z ≥", "z <", "HR ≤", "events", "enrolled"]
+    columns += ["month (90 % of trials)", "by formula", "shown", "given up"]
+    return table("Looks", columns, rows)
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    ratios = ", ".join(
+        f"{_value(value, 2)} after {when}"
+        for when, value in found["hazard_ratio_by_follow_up"].items()
+    )
+    notes = [f"Hazard ratio of all {found['people']:,} people drawn from: {ratios}."]
+    if found["truth"] == "model":
+        notes.append(
+            "Intervals are of the replicates. That the people are so many adds a standard error of"
+            f" {100.0 * found['power_error_of_people']:.1f} points of power (more: run.patients)."
+        )
+    for number, look in enumerate(found["looks"]):
+        reached = look["events_reached"]
+        if reached is not None and reached < 1.0:
+            notes.append(
+                f"Look {number + 1}: {_percent(1.0 - reached)} of trials never have its"
+                f" {look['events_wanted']} events and look when nobody is left in follow-up."
+            )
+    notes.append(
+        "By formula: constant, proportional hazards, the control's from its median; Schoenfeld asks"
+        f" for {found['analytic']['events_needed']:.0f} events."
+    )
+    return notes

@@ -1,0 +1,537 @@
+"""Trial files: two arms as policies, who is eligible, sites, allocation, endpoint, analyses.
+
+A trial is read as a scenario whose policies are its arms, so that what it says about people and
+treatment is checked as everywhere, with the line where it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from crlm_sim.scenario import quantities
+from crlm_sim.scenario.kinds import (
+    MOST_PATIENTS,
+    AnyWords,
+    Name,
+    NotNegative,
+    PositiveShare,
+    Proportion,
+    Words,
+    YesOrNo,
+    chosen,
+    read_condition,
+    within,
+)
+from crlm_sim.scenario.lines import Path, Place
+from crlm_sim.scenario.loading import scenario_of
+from crlm_sim.scenario.messages import ScenarioError, Wrong, nearest, shown
+from crlm_sim.scenario.model import Scenario
+from crlm_sim.scenario.packing import packed_rules
+from crlm_sim.scenario.reading import read_file, read_plain_file
+from crlm_sim.scenario.rules import RuleError
+from crlm_sim.scenario.sections import note_errors, part
+from crlm_sim.scenario.settings import apply_settings
+from crlm_sim.scenario.source import Source, merged
+from crlm_sim.trials import spending
+from crlm_sim.trials.boundaries import Bounds, check_fractions, design_bounds
+from crlm_sim.trials.events import LogRankTest
+
+ENDPOINTS = {
+    "os": "os",
+    "pfs": "pfs",
+    "dfs": "dfs",
+    "hepatic_pfs": "liver_pfs",
+    "local": "local_control",
+}
+"""What may be the endpoint, and the curve of `outcomes.clocks` it is."""
+TESTS = ("log_rank", "fleming_harrington", "max_combo", "restricted_mean", "cox")
+ONE_LOOK = ("max_combo", "restricted_mean")
+"""Tests whose z at several looks have no bounds here."""
+MODEL, NULL = "model", "null"
+_SPENDING = {"obrien_fleming": spending.obrien_fleming, "pocock": spending.pocock}
+_NO_FUTILITY = "none"
+_RUN = {"draws": "mean", "patients": 50_000}
+"""What [run] says in a trial file that leaves it out."""
+_TOP = (
+    "title",
+    "description",
+    "scenario",
+    "truth",
+    "run",
+    "population",
+    "parameters",
+    "arm",
+    "site",
+    "accrual",
+    "allocation",
+    "endpoint",
+    "design",
+)
+_BELOW = ("run", "population", "parameters")
+"""Sections a trial file has in common with a scenario."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _read_months(value: object) -> float:
+    return quantities.days(value) / quantities.DAYS_PER_MONTH
+
+
+def _read_months_list(value: object) -> tuple[float, ...]:
+    if isinstance(value, list) and value:
+        return tuple(_read_months(one) for one in value)
+    raise Wrong(f"must be a list of durations (got {shown(value)})", 'such as ["24 months"]')
+
+
+def _read_numbers(value: object) -> tuple[float, ...]:
+    if isinstance(value, list) and value:
+        return tuple(quantities.finite(one) for one in value)
+    raise Wrong(f"must be a list of numbers (got {shown(value)})", "such as [0.5, 1.0]")
+
+
+def _read_wholes(value: object) -> tuple[int, ...]:
+    if isinstance(value, list) and value:
+        return tuple(quantities.whole(one) for one in value)
+    raise Wrong(f"must be a list of whole numbers (got {shown(value)})", "such as [4, 6]")
+
+
+def _read_spending(value: object) -> str | tuple[float, ...]:
+    if isinstance(value, list):
+        return _read_numbers(value)
+    if isinstance(value, str) and value in _SPENDING:
+        return value
+    hint = nearest(value, list(_SPENDING)) if isinstance(value, str) else ""
+    named = ", ".join(f"'{name}'" for name in _SPENDING)
+    raise Wrong(f"must be {named} or what is spent by each look (got {shown(value)})", hint)
+
+
+def _read_futility(value: object) -> str | tuple[float, ...]:
+    return _NO_FUTILITY if value == _NO_FUTILITY else _read_spending(value)
+
+
+def _read_error(value: object) -> float:
+    error = quantities.share(value)
+    if not 0.0 < error < 0.5:
+        raise Wrong(f"must lie between 0 and 0.5 (got {shown(value)})", "as a rule 0.025")
+    return error
+
+
+def _read_power(value: object) -> float:
+    power = quantities.share(value)
+    if not 0.5 <= power < 1.0:
+        raise Wrong(f"must be at least 0.5 and below 1 (got {shown(value)})", "as a rule 0.8")
+    return power
+
+
+def _read_ratio(value: object) -> float:
+    ratio = quantities.finite(value)
+    if not 0.0 < ratio <= 10.0:
+        raise Wrong(f"must be a hazard ratio above 0 and at most 10 (got {shown(value)})")
+    return ratio
+
+
+def _read_truth(value: object) -> str | float:
+    if value in (MODEL, NULL):
+        return str(value)
+    if isinstance(value, str):
+        text = f"must be '{MODEL}', '{NULL}' or a hazard ratio (got {shown(value)})"
+        raise Wrong(text, nearest(value, (MODEL, NULL)))
+    return _read_ratio(value)
+
+
+def _read_factors(value: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise Wrong(f"must be a section (got {shown(value)})", "write [allocation.factors]")
+    found = {}
+    for name, levels in value.items():
+        if not isinstance(levels, list) or len(levels) < 2:
+            raise Wrong(
+                f"'{name}' must be a list of two or more conditions (got {shown(levels)})",
+                'such as ["fong_score <= 2", "fong_score > 2"]',
+            )
+        found[name] = tuple(read_condition(level) for level in levels)
+    return found
+
+
+Months = Annotated[float, BeforeValidator(_read_months)]
+SomeMonths = Annotated[float | None, BeforeValidator(_read_months)]
+Ratio = Annotated[float, BeforeValidator(_read_ratio)]
+Wholes = Annotated[tuple[int, ...], BeforeValidator(_read_wholes)]
+
+
+class Head(_Part):
+    """The top of a trial file."""
+
+    title: Words
+    description: AnyWords = ""
+    scenario: Words | None = None
+    truth: Annotated[str | float, BeforeValidator(_read_truth)] = MODEL
+
+
+class Arm(_Part):
+    """One arm: the policy it follows, by name or as changes, and its share of the patients."""
+
+    name: Name
+    policy: Any = "standard"
+    weight: Annotated[int, *within(1, 100)] = 1
+
+
+class Site(_Part):
+    """Alike sites: how many, when each opens, and how many patients they diagnose and win.
+
+    `screened_per_month` counts all who are diagnosed in one site's catchment. The sites open one
+    after the other, `opening_every` apart; each starts at no patients and reaches its full rate
+    after `ramp_up`.
+    """
+
+    name: Name
+    sites: Annotated[int, *within(1, 10_000)] = 1
+    opens: Months = 0.0
+    opening_every: Months = 0.0
+    closes: SomeMonths = None
+    ramp_up: Months = 0.0
+    screened_per_month: NotNegative
+    consent: PositiveShare = 1.0
+
+
+class Accrual(_Part):
+    """How many are wanted, how many a month come if no sites are stated, by when."""
+
+    patients: Annotated[int, *within(2, 100_000)]
+    per_month: NotNegative = 0.0
+    planned: SomeMonths = None
+    dropout_per_year: Proportion = 0.0
+
+
+class Allocation(_Part):
+    """Who gets which arm; factors are lists of conditions of which everybody meets just one."""
+
+    method: Annotated[str, *chosen(("blocks", "simple", "minimisation"))] = "blocks"
+    sizes: Wholes = (4,)
+    probability: Annotated[float, BeforeValidator(_read_power)] = 0.8
+    factors: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_read_factors)] = {}
+
+
+class Endpoint(_Part):
+    """What is compared, counted from randomisation."""
+
+    outcome: Annotated[str, *chosen(tuple(ENDPOINTS))] = "os"
+
+
+class Design(_Part):
+    """The analyses. `events` are those of the last look; by Schoenfeld if not said."""
+
+    alpha: Annotated[float, BeforeValidator(_read_error)] = 0.025
+    power: Annotated[float, BeforeValidator(_read_power)] = 0.8
+    hazard_ratio: Ratio
+    events: Annotated[int | None, *within(1, MOST_PATIENTS)] = None
+    looks: Annotated[tuple[float, ...], BeforeValidator(_read_numbers)] = (1.0,)
+    dates: Annotated[tuple[float, ...] | None, BeforeValidator(_read_months_list)] = None
+    spending: Annotated[str | tuple[float, ...], BeforeValidator(_read_spending)] = "obrien_fleming"
+    futility: Annotated[str | tuple[float, ...], BeforeValidator(_read_futility)] = _NO_FUTILITY
+    test: Annotated[str, *chosen(TESTS)] = "log_rank"
+    rho: NotNegative = 0.0
+    gamma: NotNegative = 0.0
+    tau: SomeMonths = None
+    margin: Ratio = 1.0
+    stratified: YesOrNo = False
+    control_median: SomeMonths = None
+
+    def bounds(self) -> Bounds:
+        """Bounds of z at the looks. Raises ValueError if errors cannot be spent so."""
+        functions = [
+            None
+            if how == _NO_FUTILITY
+            else _SPENDING[how]
+            if isinstance(how, str)
+            else spending.given(how)
+            for how in (self.spending, self.futility)
+        ]
+        assert functions[0] is not None
+        return design_bounds(self.looks, self.alpha, 1.0 - self.power, functions[0], functions[1])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial as read from its file; times are in months. `source` is kept to tell where."""
+
+    name: str
+    head: Head
+    arms: tuple[Arm, Arm]
+    sites: tuple[Site, ...]
+    accrual: Accrual
+    allocation: Allocation
+    endpoint: Endpoint
+    design: Design
+    scenario: Scenario
+    policies: tuple[str, str]
+    source: Source
+
+    @property
+    def ratio(self) -> tuple[int, int]:
+        """Shares of the control and the experimental arm."""
+        return self.arms[0].weight, self.arms[1].weight
+
+    @property
+    def events(self) -> int:
+        """Events of the last look: as stated, else what the formula asks for."""
+        return self.design.events or _events_needed(self.design, self.ratio)
+
+    @property
+    def without_effect(self) -> bool:
+        """Whether the truth is the null hypothesis, so that showing an effect is an error."""
+        return (1.0 if self.head.truth == NULL else self.head.truth) == self.design.margin
+
+    def refuse(self, path: Path, text: str, hint: str = "") -> ScenarioError:
+        """What is wrong with the value at a path, for the caller to raise."""
+        self.source.wrong(path, text, hint)
+        return ScenarioError(self.source.problems)
+
+
+def _events_needed(design: Design, ratio: tuple[int, int]) -> int:
+    test = LogRankTest(design.alpha, ratio[1] / ratio[0], design.margin)
+    fixed = test.events(design.hazard_ratio, 1.0 - design.power)
+    return math.ceil(fixed * design.bounds().inflation - 1e-6)
+
+
+def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
+    """The trial of a file, with `key=value` settings over it.
+
+    Raises ScenarioError with every problem found.
+    """
+    path = FilePath(path)
+    source = read_plain_file(path)
+    apply_settings(source, settings)
+    for key in source.data:
+        if key not in _TOP:
+            hint = nearest(key, _TOP)
+            source.report((key,), f"unknown key '{key}' in a trial", hint, key=True)
+    for key in ("title", "accrual", "design"):
+        if source.is_missing(key):
+            source.report((), f"{key}: missing", "see docs/trials.md for a trial file")
+    head = _head(source)
+    arms = _each(source, "arm", Arm)
+    sites = _each(source, "site", Site)
+    parts = {
+        "accrual": part(source, Accrual, ("accrual",)) if "accrual" in source.data else None,
+        "allocation": part(source, Allocation, ("allocation",)),
+        "endpoint": part(source, Endpoint, ("endpoint",)),
+        "design": part(source, Design, ("design",)) if "design" in source.data else None,
+    }
+    _check_arms(source, arms)
+    if source.problems or head is None or None in parts.values():
+        raise ScenarioError(source.problems)
+    pair: Any = tuple(arms)
+    scenario, policies = _scenario(source, path, head, pair)
+    trial = Trial(
+        path.stem,
+        head,
+        pair,
+        tuple(sites),
+        scenario=scenario,
+        policies=policies,
+        source=source,
+        **parts,  # type: ignore[arg-type]
+    )
+    _check_design(trial)
+    _check_accrual(trial)
+    _check_allocation(trial)
+    if source.problems:
+        raise ScenarioError(source.problems)
+    return trial
+
+
+def _head(source: Source) -> Head | None:
+    data = {key: source.data[key] for key in Head.model_fields if key in source.data}
+    try:
+        return Head.model_validate({"title": "?", **data})
+    except ValidationError as error:
+        note_errors(source, error, (), _TOP)
+        return None
+
+
+def _each(source: Source, key: str, model: type[Any]) -> list[Any]:
+    """The sections `[[key]]` that can be read; they are called by their number from 1 on."""
+    raw = source.data.get(key, [])
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        source.wrong((key,), f"each {key} is a section of its own", f"write [[{key}]]")
+        return []
+    for path, place in list(source.places.items()):
+        if path[0] == key and len(path) > 1 and isinstance(path[1], int):
+            told = ", ".join([f"{key} {path[1] + 1}", *map(str, path[2:])])
+            source.places[path] = replace(place, key=told)
+    found = []
+    known = tuple(model.model_fields)
+    for number, entry in enumerate(raw):
+        for name in entry:
+            if name not in known:
+                text = f"unknown key '{name}' in [[{key}]]"
+                source.report((key, number, name), text, nearest(name, known), key=True)
+        said = {name: value for name, value in entry.items() if name in known}
+        try:
+            found.append(model.model_validate(said))
+        except ValidationError as error:
+            note_errors(source, error, (key, number), known)
+    return found
+
+
+def _check_arms(source: Source, arms: list[Arm]) -> None:
+    if isinstance(source.data.get("arm", []), list) and len(source.data.get("arm", [])) != 2:
+        number = len(source.data.get("arm", []))
+        text = f"a trial has two [[arm]] sections, the control first (got {number})"
+        source.report(("arm",), text, key=True)
+    if len({arm.name for arm in arms}) < len(arms):
+        source.wrong(("arm", 1, "name"), f"a second arm is called '{arms[0].name}'")
+    for number, arm in enumerate(arms):
+        if not isinstance(arm.policy, str | dict):
+            text = f"must be a policy's name or settings in braces (got {shown(arm.policy)})"
+            source.wrong(("arm", number, "policy"), text, 'such as policy = "standard"')
+
+
+# As a scenario -----------------------------------------------------------------------------------
+
+
+def _scenario(
+    source: Source, path: FilePath, head: Head, arms: tuple[Arm, Arm]
+) -> tuple[Scenario, tuple[str, str]]:
+    """The scenario whose policies are the arms, and each arm's policy in it."""
+    base = read_file(path.parent / head.scenario) if head.scenario else None
+    known = dict((base.data.get("policy") if base else None) or {})
+    own = {key: source.data[key] for key in _BELOW if key in source.data}
+    own["run"] = {**_RUN, **own.get("run", {})} if isinstance(own.get("run", {}), dict) else {}
+    own["title"] = head.title
+    places = {p: place for p, place in source.places.items() if p[0] in own}
+    policies: dict[str, Any] = {}
+    names = []
+    for number, arm in enumerate(arms):
+        at: Path = ("arm", number, "policy")
+        if isinstance(arm.policy, str) and arm.policy in known:
+            names.append(arm.policy)
+            continue
+        if arm.name in known:
+            text = (
+                f"the scenario has a policy '{arm.name}', which this arm does not follow as it is"
+            )
+            source.wrong(("arm", number, "name"), text, "choose another name")
+            continue
+        said = {"base": arm.policy} if isinstance(arm.policy, str) else dict(arm.policy)
+        policies[arm.name] = {"base": "standard", **said}
+        names.append(arm.name)
+        places |= _arm_places(source, at, arm.name)
+    if source.problems:
+        raise ScenarioError(source.problems)
+    own["policy"] = policies
+    child = Source(source.file, own, places)
+    whole = merged(base, child) if base else child
+    whole.data.pop("outcomes", None)
+    found = scenario_of(whole, path.stem).only(names)
+    if found.region.hospitals:
+        source.wrong(("scenario",), "a scenario with hospitals has no trials", "choose another")
+        raise ScenarioError(source.problems)
+    return found, (names[0], names[1])
+
+
+def _arm_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
+    """Where what an arm says of its policy stands, for the policy of that name."""
+    new: Path = ("policy", name)
+    place = source.place(old)
+    found: dict[Path, Place] = {new: place, (*new, "base"): place}
+    for path, where in source.places.items():
+        if path[:3] == old and len(path) > 3:
+            found[(*new, *path[3:])] = where
+    return found
+
+
+# What no key shows alone -------------------------------------------------------------------------
+
+
+def _check_design(trial: Trial) -> None:
+    design, source = trial.design, trial.source
+    try:
+        check_fractions(design.looks)
+        if design.dates and len(design.dates) != len(design.looks):
+            raise ValueError(f"there are {len(design.dates)} dates: looks has a fraction for each")
+    except ValueError as error:
+        source.wrong(("design", "looks"), str(error))
+        return
+    if design.dates and (np.diff(design.dates) <= 0.0).any():
+        source.wrong(("design", "dates"), "must rise, each after the last")
+    for key in ("spending", "futility"):
+        try:
+            if key == "spending":
+                design.model_copy(update={"futility": _NO_FUTILITY}).bounds()
+            else:
+                design.bounds()
+        except ValueError as error:
+            source.wrong(("design", key), str(error))
+            return
+    if not design.hazard_ratio < design.margin:
+        text = f"must be below the null, {design.margin:g} (got {design.hazard_ratio:g})"
+        source.wrong(("design", "hazard_ratio"), text)
+        return
+    if design.margin != 1.0 and design.test != "cox":
+        source.wrong(
+            ("design", "margin"), "a margin is tested by Cox's model", 'write test = "cox"'
+        )
+    if design.test in ONE_LOOK and len(design.looks) > 1:
+        source.wrong(("design", "test"), f"'{design.test}' is for one look", "use log_rank")
+    if (design.test == "restricted_mean") != (design.tau is not None):
+        text = "restricted means are compared up to `tau`, and nothing else is"
+        source.wrong(("design", "tau"), text, 'such as tau = "36 months"')
+    if design.stratified and design.test == "restricted_mean":
+        source.wrong(("design", "stratified"), "restricted means are compared without strata")
+    if not design.dates and trial.events > trial.accrual.patients:
+        text = f"{trial.events} events are waited for and {trial.accrual.patients} patients wanted"
+        key = "events" if design.events else "hazard_ratio"
+        source.wrong(("design", key), text, "there is at most one event for each")
+
+
+def _check_accrual(trial: Trial) -> None:
+    source, said = trial.source, trial.accrual
+    if bool(trial.sites) == (said.per_month > 0.0):
+        text = "say either per_month, patients randomised, or [[site]] sections"
+        source.report(("accrual", "per_month"), text, key=True)
+    if said.dropout_per_year >= 1.0:
+        source.wrong(("accrual", "dropout_per_year"), "must be below 1")
+    for number, site in enumerate(trial.sites):
+        last = site.opens + (site.sites - 1) * site.opening_every
+        if site.closes is not None and site.closes <= last:
+            source.wrong(("site", number, "closes"), "a site closes after the last of them opens")
+    if trial.sites and not any(site.screened_per_month for site in trial.sites):
+        source.report(("site",), "no site screens anybody", key=True)
+    if isinstance(trial.head.truth, float) and trial.endpoint.outcome == "local":
+        text = "a hazard ratio is not imposed on 'local', in which death ends follow-up"
+        source.wrong(("truth",), text)
+
+
+def _check_allocation(trial: Trial) -> None:
+    said, source = trial.allocation, trial.source
+    whole = sum(trial.ratio)
+    if said.method == "blocks" and any(size < 1 or size % whole for size in said.sizes):
+        text = f"sizes of blocks are multiples of {whole}, the sum of the arms' weights"
+        source.wrong(("allocation", "sizes"), text, f"such as [{2 * whole}]")
+    if said.method == "minimisation" and not said.factors:
+        source.report(("allocation", "method"), "minimisation needs [allocation.factors]")
+    try:
+        packed_conditions(said)
+    except RuleError as error:
+        source.wrong(("allocation", "factors"), error.message, error.suggestion)
+    except Wrong as error:
+        source.wrong(("allocation", "factors"), str(error), error.suggestion)
+
+
+def packed_conditions(said: Allocation) -> np.ndarray:
+    """All factors' conditions, one factor after the other, as the compiled code reads them."""
+    levels: list[tuple[str, dict[str, Any]]] = [
+        (level, {}) for factor in said.factors.values() for level in factor
+    ]
+    return packed_rules(levels)
