@@ -7,6 +7,7 @@ import what they need inside themselves, so that `crlm --help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -105,8 +106,9 @@ def best(
     scenario: ScenarioFile,
     outcome: Annotated[str, typer.Option(help="By which outcome.")] = "nmb",
     within: Annotated[
-        float, typer.Option(help="A difference that matters, in the outcome's unit.")
-    ] = 500.0,
+        float | None,
+        typer.Option(help="A difference that matters: points, months, pounds (of these 500)."),
+    ] = None,
     probability: Annotated[float, typer.Option(help="How sure to be, below 1.")] = 0.95,
     block: Annotated[int, typer.Option(help="Patients of one observation.")] = 1_000,
     threads: Annotated[int | None, typer.Option(help="Threads of the cohort engine.")] = None,
@@ -123,11 +125,10 @@ def best(
         _refuse("best: needs two policies or more to choose from")
     if not 0.0 < 1.0 - probability < 1.0 - 1.0 / len(loaded.policy_names):
         _refuse(f"--probability: expected a number below 1 and above chance, got {probability}")
-    if not within > 0.0:
-        _refuse(f"--within: expected a number above 0, got {within}")
     if block < 1:
         _refuse(f"--block: expected a whole number of 1 or more, got {block}")
     from crlm_sim.experiments import selection
+    from crlm_sim.outcomes.definitions import POUNDS
     from crlm_sim.report.terminal import best_text
     from crlm_sim.scenario.messages import Wrong
 
@@ -135,13 +136,19 @@ def best(
         chosen = selection.outcome_named(outcome)
     except Wrong as error:
         _refuse(f"--outcome: {error}" + (f"; {error.suggestion}" if error.suggestion else ""))
+    matters = 500.0 if within is None and chosen.unit == POUNDS else within
+    if matters is None:
+        _refuse(f"--within: say which difference in '{chosen.label}' matters, such as --within 1")
+    most = 100.0 if chosen.unit == "proportion" else math.inf
+    if not 0.0 < matters < most:
+        _refuse(f"--within: expected a number above 0 and below {most:g}, got {matters:g}")
     with _stages(quiet) as show:
         _announce_compiling(quiet)
         try:
             found = selection.best_policy(
                 loaded,
                 chosen,
-                within,
+                matters / 100.0 if chosen.unit == "proportion" else matters,
                 alpha=1.0 - probability,
                 block_patients=block,
                 threads=threads,
@@ -796,6 +803,9 @@ def _run_region(
     from crlm_sim.report import enough_words
     from crlm_sim.report.terminal import region_text
 
+    names = [scenario.name for scenario in scenarios]
+    for name in {name for name in names if names.count(name) > 1}:
+        _refuse(f"--against: two scenarios are called '{name}'; rename the file of one of them")
     for scenario in scenarios:
         if not scenario.region.hospitals:
             _refuse(f"{scenario.name} has no hospitals: both scenarios of a comparison need them")

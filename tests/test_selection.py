@@ -86,7 +86,7 @@ def test_what_cannot_be_promised_is_refused(systems, alpha, indifference):
 
 
 def test_the_command_names_the_best_and_repeats_itself():
-    words = ["best", SEQUENCING, "--outcome", "resected", "--within", "0.03"]
+    words = ["best", SEQUENCING, "--outcome", "resected", "--within", "3"]
     words += ["--block", "200", "--set", "run.draws=mean", "--json", "--quiet"]
     one, two = crlm(*words), crlm(*words)
     assert one.code == 0
@@ -104,6 +104,9 @@ def test_the_command_names_the_best_and_repeats_itself():
         (["--outcome", "resectd"], "did you mean 'resected'"),
         (["--outcome", "scans"], "no outcome 'scans' of which more or less is better"),
         (["--within", "0"], "--within"),
+        (["--within", "inf"], "--within"),
+        (["--outcome", "resected"], "say which difference"),
+        (["--outcome", "resected", "--within", "100"], "below 100"),
         (["--probability", "1"], "--probability"),
         (["--policy", "liver_first"], "two policies"),
     ],

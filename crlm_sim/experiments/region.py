@@ -242,6 +242,7 @@ def _summary(
         "engine": "agents",
         "draws": "mean",
         "replications": number,
+        "patients": round(float(np.nanmean(values["diagnosed_a_year"])) * _years(first)),
         "seconds": round(seconds, 3),
         "reference": arms[0].name,
         "labels": {arm.name: arm.label for arm in arms},
@@ -267,6 +268,11 @@ def _summary(
         "first_day": first.region.calendar.first_day.isoformat(),
         "window_days": [minute / MINUTES_PER_DAY for minute in _window(first)],
     }
+
+
+def _years(scenario: Scenario) -> float:
+    """Of which patients count."""
+    return scenario.region.arrivals.period / DAYS_PER_YEAR
 
 
 def _flow(found: Found, arm: int) -> np.ndarray:

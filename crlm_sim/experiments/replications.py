@@ -81,6 +81,8 @@ def _further(work: Work, number: int, known: Found, pool: ProcessPoolExecutor) -
             tell()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        for worker in multiprocessing.active_children():  # or they would play all that is queued
+            worker.terminate()
         raise
     return {task: json.loads(_file(work.kept, task).read_text("utf-8")) for task in tasks}
 

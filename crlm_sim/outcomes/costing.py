@@ -176,7 +176,9 @@ def _life(patient, m, log, force):
         minutes = _counted(start, end, force)
         utility = min(_of_state(patient, m, start), _after_operations(m, log, start))
         lived += minutes
-        worth += minutes * min(utility / m.norm_reference, 1.0) * _norm(patient, m, start)
+        if utility < 1.0:  # one is full health, whoever has it
+            utility = min(utility / m.norm_reference, 1.0) * _norm(patient, m, start)
+        worth += minutes * utility
     for row in log:
         if row.activity == CHEMOTHERAPY_CYCLE:
             until = min(row.start + int(m.toxicity_days * MINUTES_PER_DAY), patient.end_minute)

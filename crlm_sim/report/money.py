@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def placeholders_sentence(economics: Mapping[str, Any]) -> str:
-    """How much of money and QALYs rests on placeholders, and how both were discounted."""
+def placeholders_sentence(economics: Mapping[str, Any], varying: bool = False) -> str:
+    """How much of money and QALYs rests on placeholders, and how both were discounted.
+
+    Rates and threshold are not told where they are `varying`, as between the points of a sweep.
+    """
     number = len(economics["placeholders"])
-    return (
+    said = (
         f"Money and QALYs: {number} of the {economics['inputs']} prices and utilities behind them "
         "are placeholders, numbers that stand in for unpublished ones (crlm evidence says "
-        f"which), so they show how things would be compared and not what they cost. In "
-        f"{economics['currency']}, seen from {economics['perspective']}, discounted by "
-        f"{economics['discount_costs']:.1%} (costs) and {economics['discount_effects']:.1%} "
-        f"(QALYs) a year; net benefit at {economics['threshold']:,.0f} pounds a QALY."
+        "which), so they show how things would be compared and not what they cost. In "
+        f"{economics['currency']}, seen from {economics['perspective']}"
     )
+    if varying:
+        return f"{said}; discounting and what a QALY may cost are those of each point."
+    return (
+        f"{said}, discounted by {economics['discount_costs']:.1%} (costs) and "
+        f"{economics['discount_effects']:.1%} (QALYs) a year; net benefit at "
+        f"{economics['threshold']:,.0f} pounds a QALY."
+    )
+
+
+def is_varying(points: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the points of a sweep differ in what money or years count."""
+    keys = ("discount_costs", "discount_effects", "threshold")
+    return len({tuple(point["economics"][key] for key in keys) for point in points}) > 1
 
 
 def best_in_words(summary: Mapping[str, Any]) -> list[str]:

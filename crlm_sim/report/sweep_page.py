@@ -13,7 +13,7 @@ import numpy as np
 
 from crlm_sim.report import value
 from crlm_sim.report.curves import FONT
-from crlm_sim.report.money import placeholders_sentence
+from crlm_sim.report.money import is_varying, placeholders_sentence
 from crlm_sim.report.numbers import difference, level, read_estimate, scale_of, simulation_interval
 from crlm_sim.report.page import BUNDLE, environment, need, package_text, replace_file
 from crlm_sim.report.palette import PALE, policy_colour, policy_dash, translucent
@@ -90,7 +90,7 @@ def page(run: Run, data: xarray.Dataset) -> str:
                 "reference": run.label(str(run.summary["reference"])),
                 "sections": [_section(run, data, one) for one in known],
                 "strata": _strata(run, data),
-                "money": placeholders_sentence(run.summary["economics"]),
+                "money": placeholders_sentence(run.summary["economics"], is_varying(points)),
                 "worth": _worth(run) if len(run.summary["labels"]) > 1 else None,
                 "frontier": value.frontier(alone[0]) if len(points) == 1 else None,
                 "pictures": value.pictures(alone[0]) if len(points) == 1 else [],
@@ -283,4 +283,6 @@ def _worth(run: Run) -> Table:
     heads = [*keys, "The cheapest"]
     if rows and len(rows[0]) > len(heads):
         heads += ["To be chosen", "Best in so many draws", "EVPI a patient, pounds"]
-    return Table(f"At {run.summary['economics']['threshold']:,.0f} pounds a QALY", heads, rows)
+    at = f"At {run.summary['economics']['threshold']:,.0f} pounds a QALY"
+    varying = is_varying(run.summary["points"])
+    return Table("At what a QALY may cost at each point" if varying else at, heads, rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crlm_sim.outcomes import OUTCOMES, Outcome
-from crlm_sim.report.money import placeholders_sentence
+from crlm_sim.report.money import is_varying, placeholders_sentence
 from crlm_sim.report.terminal import label, render, table, unit_of, with_interval
 from crlm_sim.report.topics import is_priced
 
@@ -51,7 +51,7 @@ def sweep_text(folder: Path, summary: dict[str, Any], outcome: str) -> str:
         parts += ["", *_shown(title, [*keys, "patients", *(labels[n] for n in others)], rows)]
     parts += ["", *_how_uncertain(summary)]
     if is_priced(about.unit):
-        parts.append(placeholders_sentence(summary["economics"]))
+        parts.append(placeholders_sentence(summary["economics"], is_varying(summary["points"])))
     return render([*parts, f"dataset: {folder / 'results.zarr'}"])
 
 
