@@ -325,3 +325,14 @@ def test_patients_stay_who_they_are_when_another_hospital_changes():
     north_after = after[0][after[2] == 1], after[1][after[2] == 1]
     assert np.array_equal(north_before, north_after)
     assert (north_before[0] >= MOST_AT_A_HOSPITAL).all()
+
+
+def test_a_fault_in_one_hospital_or_list_is_told_alone():
+    """Not that all who refer to it, or need its teams, know no such hospital or list."""
+    for fault in ("high_dependency_beds = -2", 'travel = "50 minutes"\nhigh_dependency_beds = 1.5'):
+        with pytest.raises(ScenarioError) as error:
+            read("high_dependency_beds = 2", fault)
+        assert len(error.value.problems) == 1
+    with pytest.raises(ScenarioError) as error:
+        read('sessions = ["Tue 08:30-17:30", "Thu 08:30-17:30"]\n', 'sessions = ["Tue 08:30"]\n')
+    assert len(error.value.problems) == 1

@@ -263,7 +263,11 @@ def _of(source: Source, *path: str) -> dict[str, Any]:
 
 
 def _region(source: Source) -> Region | None:
-    """Hospitals, their stations, the calendar and the arrivals."""
+    """Hospitals, their stations, the calendar and the arrivals; None if a part of them is wrong.
+
+    How they hang together is looked at only then: what builds on a wrong part seems wrong as well.
+    """
+    before = len(source.problems)
     hospitals = {}
     for name in section(source, ("hospitals",)):
         hospital = part(source, Hospital, ("hospitals", name))
@@ -278,7 +282,7 @@ def _region(source: Source) -> Region | None:
                     stations.setdefault(service, {})[name] = station
     calendar = part(source, Calendar, ("calendar",))
     arrivals = part(source, Arrivals, ("arrivals",))
-    if calendar is None or arrivals is None:
+    if calendar is None or arrivals is None or len(source.problems) > before:
         return None
     region = Region(hospitals=hospitals, stations=stations, calendar=calendar, arrivals=arrivals)
     check_region(source, region)
