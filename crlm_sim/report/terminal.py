@@ -194,8 +194,18 @@ def _planned(entry: dict[str, float | None], signed: bool = False) -> str:
         return "–"
     sign = "+" if signed else ""
     if lower is None or upper is None:
-        return f"{value:{sign}.3g}"
-    return f"{value:{sign}.3g} ({lower:{sign}.3g} to {upper:{sign}.3g})"
+        return _three_figures(value, sign)
+    ends = f"{_three_figures(lower, sign)} to {_three_figures(upper, sign)}"
+    return f"{_three_figures(value, sign)} ({ends})"
+
+
+def _three_figures(value: float, sign: str) -> str:
+    """Three figures without powers of ten: whole numbers from 1,000 on, thousandths at least."""
+    if round(value, 3) == 0.0:
+        return "0"
+    if abs(value) >= 999.5:
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.3g}" if abs(value) >= 0.1 else f"{value:{sign}.3f}"
 
 
 def unit_of(outcome: Outcome) -> str:
