@@ -23,7 +23,7 @@ from numba import prange
 
 from crlm_sim.care.activities import CHEMOTHERAPY_CYCLE, PERCUTANEOUS_ABLATION, WARD_STAY
 from crlm_sim.compiled import compiled, compiled_parallel, threads_of
-from crlm_sim.disease.patient import MINUTES_PER_DAY, NEVER, OTHER
+from crlm_sim.disease.patient import MALE, MINUTES_PER_DAY, NEVER, OTHER
 
 WRITTEN = (
     "cost_pounds",
@@ -37,7 +37,6 @@ WRITTEN = (
 """The fields of the record that are written here, zero until then."""
 _MINUTES_PER_YEAR = 525_960.0
 _MINUTES_PER_MONTH = 43_830
-_MONTHS_OF_RECOVERY = 3
 _TINY = 1e-12
 """Below this the exponential's limit is taken."""
 _CHANGES = 9
@@ -110,9 +109,9 @@ def _after_operations(m, log, minute):
             continue
         since = minute - row.start
         ablated = row.activity == PERCUTANEOUS_ABLATION
-        if 0 <= since < _MINUTES_PER_MONTH:
+        if 0 <= since < m.operation_months * _MINUTES_PER_MONTH:
             most = min(most, m.utility_ablation if ablated else m.utility_operation)
-        elif 0 <= since < _MONTHS_OF_RECOVERY * _MINUTES_PER_MONTH:
+        elif 0 <= since < m.recovery_months * _MINUTES_PER_MONTH:
             most = min(most, 1.0 if ablated else m.utility_after_operation)
     return most
 
@@ -121,7 +120,7 @@ def _after_operations(m, log, minute):
 def _norm(patient, m, minute):
     """Utility of the public at the patient's age and sex (Ara and Brazier 2010)."""
     age = patient.age_years + minute / _MINUTES_PER_YEAR
-    male = m.norm_male if patient.sex == 0 else 0.0
+    male = m.norm_male if patient.sex == MALE else 0.0
     return m.norm_intercept + male + age * (m.norm_age + age * m.norm_age_squared)
 
 
@@ -154,8 +153,8 @@ def _times(patient, m, log):
         n += 1
     for row in log:
         if m.activity_in_theatre[row.activity] > 0.0 or row.activity == PERCUTANEOUS_ABLATION:
-            for months in (0, 1, _MONTHS_OF_RECOVERY):
-                minute = row.start + months * _MINUTES_PER_MONTH
+            for months in (0.0, m.operation_months, m.recovery_months):
+                minute = row.start + int(months * _MINUTES_PER_MONTH)
                 if minute <= end:
                     times[n] = minute
                     n += 1
