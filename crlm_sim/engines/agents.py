@@ -99,8 +99,8 @@ def _course(world: _World, place: int, diagnosis: int) -> Events:
             if clinic is not None and env.now < world.end:
                 stations = clinic.stations(place, service)
             if clinic is not None and stations:
-                queue = _stand_still if world.stands_still else _wait
-                wait = queue(world, clinic, place, origin, horizon, stations, asked, step)
+                asks = (world, clinic, place, origin, stations, asked, step)
+                wait = _stand_still(*asks) if world.stands_still else _wait(*asks, horizon)
                 step, ticket, admitted, stood = yield from wait
                 origin += stood
                 now = int(env.now) - origin
@@ -140,10 +140,10 @@ def _wait(
     clinic: Clinic,
     place: int,
     origin: int,
-    horizon: int,
     stations: Stations,
     asked: int,
     step: Step,
+    horizon: int,
 ) -> Generator[simpy.Event, object, Waited]:
     """Wait for a place at stations.
 
@@ -190,7 +190,6 @@ def _stand_still(
     clinic: Clinic,
     place: int,
     origin: int,
-    horizon: int,
     stations: Stations,
     asked: int,
     step: Step,
