@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crlm_sim.evidence import place_of, prices_and_utilities, shipped_posterior
+from crlm_sim.experiments.plain import plain
 from crlm_sim.experiments.simulate import packed_parameters
 from crlm_sim.outcomes import decision, information, sensitivity
 from crlm_sim.outcomes.definitions import COUNTED, DAYS_PER_YEAR
@@ -55,8 +56,8 @@ def appraise(scenario: Scenario, means: Sequence[Floats]) -> dict[str, Any]:
         found |= _curves(scenario, draws)
     if len(means) >= LEAST_DRAWS:
         found |= _what_matters(scenario, draws)
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    told: dict[str, Any] = plain(found)
+    return told
 
 
 def _row(row: decision.FrontierRow) -> dict[str, Any]:
@@ -72,17 +73,6 @@ def _price(end: float) -> float | str:
     if math.isinf(end):
         return "no price" if end > 0.0 else "any price"
     return end
-
-
-def _plain(value: Any) -> Any:
-    """Numbers for JSON, which has none that are not finite."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
 
 
 def _curves(scenario: Scenario, draws: decision.Draws) -> dict[str, Any]:

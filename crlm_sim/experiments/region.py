@@ -36,6 +36,7 @@ from crlm_sim.experiments.enough import (
     warm_up_of,
 )
 from crlm_sim.experiments.identity import program_hash
+from crlm_sim.experiments.plain import plain
 from crlm_sim.experiments.replications import Found, Work, replicate
 from crlm_sim.experiments.run import (
     FolderError,
@@ -128,24 +129,15 @@ def _task(arm: Arm, replicate: int) -> dict[str, Any]:
     """What one replication found, as JSON can hold it."""
     played = play(arm.scenario, arm.policy, replicate)
     weeks = {
-        service: {"wait_days": _plain(waits), "queue": _plain(queues)}
+        service: {"wait_days": plain(waits), "queue": plain(queues)}
         for service, waits, queues in by_week(played)
     }
     found = {
-        "outcomes": _plain(outcomes(played)),
+        "outcomes": plain(outcomes(played)),
         "weeks": weeks,
         "flow": flow(played).tolist(),
     }
     return found if replicate > 0 else found | {"sample": sample(played, played.log)}
-
-
-def _plain(values: Any) -> Any:
-    """Numbers for JSON, which has none that are not finite."""
-    if isinstance(values, Mapping):
-        return {key: _plain(value) for key, value in values.items()}
-    if isinstance(values, np.ndarray):
-        return [_plain(float(value)) for value in values]
-    return values if math.isfinite(values) else None
 
 
 # All of them --------------------------------------------------------------------------------------
@@ -188,7 +180,7 @@ def run_region(
         found = replicate(work, lambda one: needed(one, len(arms), precise)[0])
         summary = {
             **_summary(scenarios[0], arms, found, about, time.perf_counter() - started),
-            "load": _plain(load),
+            "load": plain(load),
             "precision": precision_of(found, names, about, precise),
             "warm_up": warm_up_of(found, names, _window(scenarios[0])),
             "run": str(folder.path),
