@@ -33,15 +33,18 @@ def is_varying(points: Sequence[Mapping[str, Any]]) -> bool:
     return len({tuple(point["economics"][key] for key in keys) for point in points}) > 1
 
 
+def at_threshold(economics: Mapping[str, Any]) -> int:
+    """The place of the scenario's own threshold among those of the curves."""
+    apart = [abs(one - economics["threshold"]) for one in economics["thresholds"]]
+    return apart.index(min(apart))
+
+
 def best_in_words(summary: Mapping[str, Any]) -> list[str]:
     """Which policy is best at the scenario's threshold, and how sure the draws are of it."""
     found = summary["economics"]
     if "thresholds" not in found:
         return []
-    threshold = found["threshold"]
-    place = min(
-        range(len(found["thresholds"])), key=lambda n: abs(found["thresholds"][n] - threshold)
-    )
+    threshold, place = found["threshold"], at_threshold(found)
     return [
         f"Best at {threshold:,.0f} pounds a QALY: {summary['labels'][found['chosen'][place]]}, in "
         f"{found['chosen_probability'][place]:.0%} of the draws; to know all parameters would be "

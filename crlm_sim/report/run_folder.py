@@ -30,11 +30,6 @@ class Run:
         return list(self.summary["policies"])
 
     @property
-    def names_of_labels(self) -> list[str]:
-        """The same of a sweep, which has policies at every point."""
-        return list(self.summary["labels"])
-
-    @property
     def reference(self) -> str | None:
         """The policy that the others are compared with, if there are others."""
         found = self.summary.get("reference")

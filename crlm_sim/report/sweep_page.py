@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crlm_sim.report import value
-from crlm_sim.report.curves import FONT
-from crlm_sim.report.money import is_varying, placeholders_sentence
-from crlm_sim.report.numbers import difference, level, read_estimate, scale_of, simulation_interval
+from crlm_sim.report.money import at_threshold, is_varying, placeholders_sentence
+from crlm_sim.report.numbers import (
+    Estimate,
+    difference,
+    level,
+    read_estimate,
+    scale_of,
+    simulation_interval,
+)
 from crlm_sim.report.page import BUNDLE, environment, need, package_text, replace_file
-from crlm_sim.report.palette import PALE, policy_colour, policy_dash, translucent
+from crlm_sim.report.palette import policy_colour, policy_dash, translucent
 from crlm_sim.report.run_folder import Run, read_run
 from crlm_sim.report.tables import Cell
 from crlm_sim.report.topics import Described, describe
@@ -60,23 +66,16 @@ def write_sweep(run_folder: Path) -> Path:
     run = read_run(run_folder)
     path = run_folder / "results.zarr"
     with xarray.open_zarr(path, consolidated=False, chunks=None) as opened:
-        kept = [name for name in describe_names(opened) if name in {*_MAIN, *_IN_STRATA}]
-        names = [name for name in opened.data_vars if name.startswith(("estimate", "difference"))]
-        names += [name for name in opened.data_vars if name in _NUMBERS]
-        data = opened[list(dict.fromkeys(names))].sel(outcome=kept).load()
+        names = [*_NUMBERS, "difference", *(f"difference_{name}" for name in _NUMBERS)]
+        data = opened[[name for name in names if name in opened]].sel(outcome=list(_MAIN)).load()
     return replace_file(run_folder / "report.html", page(run, data))
-
-
-def describe_names(data: xarray.Dataset) -> list[str]:
-    """The outcomes that a dataset has."""
-    return [str(name) for name in data["outcome"].values]
 
 
 def page(run: Run, data: xarray.Dataset) -> str:
     """The page as HTML."""
     points = run.summary["points"]
-    alone = [_at(run, point) for point in points]
-    known = describe(name for name in _MAIN if name in data["outcome"].values)
+    alone = _at(run, points[0]) if len(points) == 1 else None
+    known = describe(_MAIN)
     return (
         environment()
         .get_template(_TEMPLATE)
@@ -92,14 +91,19 @@ def page(run: Run, data: xarray.Dataset) -> str:
                 "strata": _strata(run, data),
                 "money": placeholders_sentence(run.summary["economics"], is_varying(points)),
                 "worth": _worth(run) if len(run.summary["labels"]) > 1 else None,
-                "frontier": value.frontier(alone[0]) if len(points) == 1 else None,
-                "pictures": value.pictures(alone[0]) if len(points) == 1 else [],
-                "worth_knowing": value.worth_knowing(alone[0]) if len(points) == 1 else None,
+                "frontier": value.frontier(alone) if alone else None,
+                "pictures": value.pictures(alone) if alone else [],
+                "worth_knowing": value.worth_knowing(alone) if alone else None,
                 "more": len(points) - _MOST_POINTS,
                 "plotly_js": package_text(BUNDLE),
             }
         )
     )
+
+
+def _policies(run: Run) -> list[str]:
+    """The policies, which are the same at every point."""
+    return list(run.summary["labels"])
 
 
 def _at(run: Run, point: dict[str, Any]) -> Run:
@@ -142,32 +146,26 @@ def _values(run: Run) -> tuple[list[str], list[list[str]]]:
 
 def _estimate(
     run: Run, data: xarray.Dataset, at: dict[str, Any], what: str = ""
-) -> tuple[Any, dict[str, Any]]:
-    """An estimate of the report, and its numbers, at one place of the dataset."""
-    names = {
-        n: (what if n == "estimate" and what else f"{what}_{n}" if what else n) for n in _NUMBERS
-    }
+) -> Estimate | None:
+    """A level, or the difference if that is `what`, at one place of the dataset."""
+    names = {n: f"{what}_{n}" if what else n for n in _NUMBERS} | {"estimate": what or "estimate"}
     one = data.sel(at)
-    entry = {
-        n: (float(one[name]) if name in one and np.isfinite(float(one[name])) else None)
-        for n, name in names.items()
-    }
-    entry["interval"] = run.summary["interval"]
-    return read_estimate(entry, run.draws), entry
+    entry: dict[str, Any] = {n: float(one[name]) for n, name in names.items() if name in one}
+    return read_estimate(entry | {"interval": run.summary["interval"]}, run.draws)
 
 
 def _section(run: Run, data: xarray.Dataset, about: Described) -> Section:
     keys, values = _values(run)
-    names, reference = run.names_of_labels, str(run.summary["reference"])
+    names, reference = _policies(run), str(run.summary["reference"])
     rows: list[list[str | Cell]] = []
     for number, mine in enumerate(values[:_MOST_POINTS], start=1):
         cells: list[str | Cell] = [*mine]
         at = {"point": number, "stratum": EVERYBODY, "outcome": about.name}
         for name in names:
-            found, _ = _estimate(run, data, at | {"policy": name})
+            found = _estimate(run, data, at | {"policy": name})
             cells.append(Cell(level(found, about.unit), simulation_interval(found, about.unit)))
         for name in (one for one in names if one != reference):
-            found, _ = _estimate(run, data, at | {"policy": name}, "difference")
+            found = _estimate(run, data, at | {"policy": name}, "difference")
             own = simulation_interval(found, about.unit, signed=True)
             cells.append(Cell(difference(found, about.unit), own))
         rows.append(cells)
@@ -185,13 +183,13 @@ def _line(run: Run, data: xarray.Dataset, about: Described) -> str:
     keys, values = _values(run)
     if len(keys) != 1 or len(values) < 2 or data[keys[0]].dtype.kind != "f":
         return ""
-    import plotly.graph_objects as go
-
     x = data[keys[0]].to_numpy()
     order = np.argsort(x)
     scale = scale_of(about.unit)
-    figure = go.Figure(layout=_layout(f"{keys[0]}, {data[keys[0]].attrs.get('units', '')}", about))
-    for place, name in enumerate(run.names_of_labels):
+    unit = data[keys[0]].attrs.get("units")
+    name_of_x = f"{keys[0]}, {unit}" if unit else keys[0]
+    figure = value.blank_figure(name_of_x, f"{about.scale_name} more", 360)
+    for place, name in enumerate(_policies(run)):
         if name == run.summary["reference"]:
             continue
         at = {"stratum": EVERYBODY, "outcome": about.name, "policy": name}
@@ -221,22 +219,6 @@ def _line(run: Run, data: xarray.Dataset, about: Described) -> str:
     return str(figure.to_json())
 
 
-def _layout(x: str, about: Described) -> dict[str, Any]:
-    grid = {"gridcolor": PALE, "linecolor": "#555", "ticks": "outside", "zerolinecolor": "#555"}
-    return {
-        "template": {},
-        "font": FONT,
-        "paper_bgcolor": "#fff",
-        "plot_bgcolor": "#fff",
-        "margin": {"l": 76, "r": 16, "t": 48, "b": 56},
-        "height": 360,
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": {**grid, "title": {"text": x.removesuffix(", ")}},
-        "yaxis": {**grid, "title": {"text": f"{about.scale_name} more"}},
-    }
-
-
 # Strata and money ---------------------------------------------------------------------------------
 
 
@@ -246,16 +228,16 @@ def _strata(run: Run, data: xarray.Dataset) -> list[Table]:
         return []
     keys, values = _values(run)
     reference = str(run.summary["reference"])
-    others = [name for name in run.names_of_labels if name != reference]
+    others = [name for name in _policies(run) if name != reference]
     tables = []
-    for about in describe(name for name in _IN_STRATA if name in data["outcome"].values):
+    for about in describe(_IN_STRATA):
         rows: list[Sequence[str | Cell]] = []
         for number, mine in enumerate(values[:_MOST_POINTS], start=1):
             for stratum in data["stratum"].values:
                 cells: list[str | Cell] = [str(stratum).replace("_", " "), *mine]
                 at = {"point": number, "stratum": stratum, "outcome": about.name}
                 for name in others:
-                    found, _ = _estimate(run, data, at | {"policy": name}, "difference")
+                    found = _estimate(run, data, at | {"policy": name}, "difference")
                     cells.append(difference(found, about.unit))
                 rows.append(cells)
         heads = ["Patients", *keys, *(run.label(name) for name in others)]
@@ -272,8 +254,7 @@ def _worth(run: Run) -> Table:
         said = point["economics"]
         row: list[str | Cell] = [*mine, run.label(said["frontier"][0]["policy"])]
         if "thresholds" in said:
-            apart = [abs(threshold - said["threshold"]) for threshold in said["thresholds"]]
-            place = int(np.argmin(apart))
+            place = at_threshold(said)
             row += [
                 run.label(said["chosen"][place]),
                 f"{said['chosen_probability'][place]:.0%}",

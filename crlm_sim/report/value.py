@@ -109,7 +109,8 @@ def pictures(run: Run) -> list[Picture]:
 # The pictures ------------------------------------------------------------------------------------
 
 
-def _figure(x: str, y: str, height: int = 420) -> go.Figure:
+def blank_figure(x: str, y: str, height: int = 420) -> go.Figure:
+    """A chart with nothing in it but its axes."""
     import plotly.graph_objects as go
 
     grid = {"gridcolor": PALE, "linecolor": "#555", "ticks": "outside", "zerolinecolor": "#555"}
@@ -129,7 +130,7 @@ def _figure(x: str, y: str, height: int = 420) -> go.Figure:
 
 
 def _plane(run: Run, found: dict[str, Any]) -> Picture:
-    figure = _figure("more QALYs a patient", "more pounds a patient")
+    figure = blank_figure("more QALYs a patient", "more pounds a patient")
     rows = []
     reach = 0.0
     for name, one in found["plane"].items():
@@ -181,7 +182,7 @@ def _places(thresholds: Sequence[float]) -> list[int]:
 
 
 def _acceptability(run: Run, found: dict[str, Any]) -> Picture:
-    figure = _figure("pounds that a QALY may cost", "probability of being the best, %")
+    figure = blank_figure("pounds that a QALY may cost", "probability of being the best, %")
     thresholds = found["thresholds"]
     figure.add_scatter(
         x=thresholds,
@@ -223,7 +224,7 @@ def _acceptability(run: Run, found: dict[str, Any]) -> Picture:
 
 
 def _perfect(run: Run, found: dict[str, Any]) -> Picture:
-    figure = _figure("pounds that a QALY may cost", "pounds a patient", 340)
+    figure = blank_figure("pounds that a QALY may cost", "pounds a patient", 340)
     thresholds = found["thresholds"]
     figure.add_scatter(
         x=thresholds,
@@ -272,7 +273,7 @@ def _tornado(run: Run, policy: str, found: dict[str, Any]) -> Picture:
     bars = found["bars"]
     middle = found["expected"]
     names = [bar["parameter"] for bar in bars]
-    figure = _figure("pounds of net benefit more", "", 80 + 26 * len(bars))
+    figure = blank_figure("pounds of net benefit more", "", 80 + 26 * len(bars))
     for key, value, colour, words in (
         ("at_low", "low", SKY, "parameter low"),
         ("at_high", "high", VERMILLION, "parameter high"),
