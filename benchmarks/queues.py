@@ -114,7 +114,7 @@ class Timetable(NamedTuple):
 
 def timetable(region: Scenario) -> Timetable:
     """What happened in one replication, for the bare model."""
-    played = play(region, region.policies[0].name, 0, keep_log=True)
+    played = play(region, region.policies[0].name, 0)
     network = played.network
     (beds,) = network.beds.values()
     return Timetable(

@@ -85,7 +85,7 @@ def _course(world: _World, place: int, diagnosis: int) -> Events:
         yield env.timeout(diagnosis)
     origin = diagnosis
     horizon = min(world.horizon, world.end - diagnosis)
-    number = int(patients["patient"][place])
+    number, regimens = int(patients["patient"][place]), patients["course_regimen"]
     step = first_step(patients, place, params, world.care[0], horizon)
     now, going = 0, True
     stay: Stay | None = None
@@ -119,7 +119,7 @@ def _course(world: _World, place: int, diagnosis: int) -> Events:
                     yield place_in_service
                     yield env.timeout(end - start)
             if world.log is not None:
-                regimen = int(patients["course_regimen"][place])
+                regimen = int(regimens[place])
                 world.log.extend((number, activity, service, start, end, regimen))
         now = int(env.now) - origin
         going, *planned = next_step(

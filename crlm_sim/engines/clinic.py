@@ -171,10 +171,20 @@ class Clinic:
         `times` are when it was asked for, when the patient was ready and when they left, from the
         minute `origin` of the run; `due` is a minute of the run.
         """
-        asked, ready, left = (minute + origin for minute in times)
-        station = stations[0].number
-        number = self.numbers[place]
-        self.waits.extend((number, activity, service, station, asked, ready, due, left, outcome))
+        asked, ready, left = times
+        self.waits.extend(
+            (
+                self.numbers[place],
+                activity,
+                service,
+                stations[0].number,
+                asked + origin,
+                ready + origin,
+                due,
+                left + origin,
+                outcome,
+            )
+        )
 
     def decline(self, ticket: Ticket, stay: Stay | None) -> None:
         """Free at once the places and the bed of a ticket that was called in vain."""
