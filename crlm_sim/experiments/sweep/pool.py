@@ -37,6 +37,15 @@ _PATIENCE = 10
 _LOOK_EVERY = 20
 """Seconds to wait for a scheduler, and between looks at whether jobs have ended."""
 _SILENT = 50
+_KEPT_BYTES = 2**30
+"""Freed memory that a worker keeps for its next block of patients. Dask's workers hand back all
+above 64 KiB, and to be given the pages anew took as long as the patients themselves."""
+_LARGEST_BYTES = 2**25
+"""The most that can be asked for in one piece without pages of its own (glibc allows no more)."""
+_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(_KEPT_BYTES),
+    "MALLOC_MMAP_THRESHOLD_": str(_LARGEST_BYTES),
+}
 _GOES_ON = "what is done is kept, and the same command goes on"
 
 
@@ -147,6 +156,7 @@ def _client(where: Where, folder: Path) -> Iterator[Client]:
     settings = {
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": _FAILURES,
+        **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in _MEMORY.items()},
     }
     with dask.config.set(settings):
         if where.scheduler:
@@ -171,7 +181,7 @@ def _reached(address: str) -> Iterator[Client]:
 
 
 def _environment(where: Where) -> dict[str, str]:
-    return {"NUMBA_NUM_THREADS": str(where.threads), "OMP_NUM_THREADS": "1"}
+    return {"NUMBA_NUM_THREADS": str(where.threads), "OMP_NUM_THREADS": "1", **_MEMORY}
 
 
 @contextmanager
