@@ -15,7 +15,13 @@ import pytest
 from scipy.stats import norm, qmc
 
 from crlm_sim.outcomes import decision as cea
-from crlm_sim.outcomes.information import Information, evpi, evppi, patients_affected
+from crlm_sim.outcomes.information import (
+    Information,
+    evpi,
+    evppi,
+    evsi,
+    patients_affected,
+)
 
 NAMES = ["t1", "t2", "inert"]
 NORMAL = NormalDist()
@@ -236,3 +242,54 @@ def test_refuses_too_few_draws_and_negative_numbers() -> None:
         evppi(two_policies(np.arange(10.0)), 1.0, ["x"], np.zeros((10, 1)), ["x"])
     with pytest.raises(ValueError, match="discount rate must be finite and not negative"):
         patients_affected(100, 10, -0.01)
+
+
+# What a study tells ------------------------------------------------------------------------------
+
+
+def reports(effects: np.ndarray, error: float, studies: int, seed: int) -> np.ndarray:
+    """Estimates of an effect by so many studies of each draw, and a number that says nothing."""
+    noise = np.random.default_rng(seed).standard_normal((2, len(effects), studies))
+    return np.stack([effects[:, None] + error * noise[0], noise[1]], axis=2)
+
+
+@pytest.mark.parametrize("error", [0.5, 1.0, 3.0])
+def test_a_study_of_a_normal_effect_is_worth_the_closed_form(error: float) -> None:
+    """Given the estimate x of t ~ N(0, 1), E[t] = x / (1 + error²), of variance 1 / (1 + error²).
+
+    Even points and 8 studies of each; what the estimates add of chance is in the standard error.
+    """
+    effects = norm.ppf(qmc.Sobol(1, seed=2).random_base2(12))[:, 0]
+    found = evsi(two_policies(1000 * effects - 300), 1.0, reports(effects, error, 8, 5))
+    expected = hinge(-300, 1000 / math.sqrt(1.0 + error**2))
+    assert abs(found.value[0] - expected) < 4 * found.standard_error[0]
+    assert found.standard_error[0] < 12.0
+
+
+def test_few_draws_err_by_their_standard_error_and_hardly_lean() -> None:
+    """Mean of 60 sets of 200 draws with five studies each: the regression fits no noise."""
+    expected = hinge(-300, 1000 / math.sqrt(2.0))
+    values = []
+    for seed in range(60):
+        effects = np.random.default_rng(seed).standard_normal(200)
+        benefit = two_policies(1000 * effects - 300)
+        values.append(float(evsi(benefit, 1.0, reports(effects, 1.0, 5, seed + 100)).value[0]))
+    error = float(np.std(values, ddof=1)) / math.sqrt(60)
+    assert abs(np.mean(values) - expected) < 4 * error
+    assert error < 6.0
+
+
+def test_a_study_that_says_nothing_is_worth_nothing_and_a_perfect_one_all() -> None:
+    effects = norm.ppf(qmc.Sobol(1, seed=2).random_base2(10))[:, 0]
+    benefit = two_policies(1000 * effects - 300)
+    told = reports(effects, 0.0, 2, 5)
+    nothing, everything = evsi(benefit, 1.0, told[..., 1:]), evsi(benefit, 1.0, told[..., :1])
+    assert nothing.value[0] < 4.0
+    np.testing.assert_allclose(everything.value, evpi(benefit, 1.0).value, rtol=0.01)
+
+
+def test_studies_are_one_row_of_each_draw() -> None:
+    with pytest.raises(ValueError, match=r"shape \(200, studies, statistics\), got \(100, 1, 1\)"):
+        evsi(two_policies(np.arange(200.0)), 1.0, np.zeros((100, 1, 1)))
+    with pytest.raises(ValueError, match="needs 50 draws"):
+        evsi(two_policies(np.arange(49.0)), 1.0, np.zeros((49, 9, 1)))

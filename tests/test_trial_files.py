@@ -22,6 +22,7 @@ from crlm_sim.trials.looks import Patients, dates
 from crlm_sim.trials.operating import draw_patients, event_counts, operating
 from crlm_sim.trials.people import MINUTES_PER_MONTH, simulate_people
 from crlm_sim.trials.timing import Look
+from crlm_sim.trials.value import cost_and_effect
 
 TRIALS = Path("scenarios/trials")
 TEXT = f"""
@@ -109,6 +110,7 @@ def test_trials_that_come_with_the_program_load(path):
         ('"pfs"', '"psf"', "outcome =", "did you mean 'pfs'?"),
         ('"perioperative"', '"perioperativ"', "reevaluation", "did you mean 'perioperative'?"),
         ('"surgery_alone"', '"surgery_alon"', "surgery_alon", "did you mean 'surgery_alone'?"),
+        ("patients = 400", "patients = 99", "patients = 99", "from 100 people or more"),
         ("per_month", "a_month", "a_month", "did you mean 'per_month'?"),
         ("per_month = 10", "", "[accrual]", "say either per_month"),
         ("fong_score <= 2", "fong_scor <= 2", "[allocation.factors]", "did you mean 'fong_score'?"),
@@ -318,3 +320,43 @@ def test_power_under_an_imposed_ratio_is_the_formulas(design):
     expected = told["analytic"]["power"]
     error = math.sqrt(expected * (1.0 - expected) / 20_000)
     assert abs(told["power"]["estimate"] - expected) < 3.3 * error + 0.01
+
+
+# What it is worth ---------------------------------------------------------------------------------
+
+VALUE = """
+[economics]
+patients_a_year = 1_000
+decision_years = "10 years"
+discount_costs = 0
+[value]
+cost = 1_000_000
+cost_per_patient = 2_000
+"""
+
+
+def test_the_worth_of_a_trial_is_reckoned_from_other_patients_than_its_own(tmp_path):
+    loaded = trial(tmp_path, "run.draws=50", "run.patients=300", text=TEXT + VALUE)
+    found = operating(loaded, 240)
+    value = found["value"]
+    assert found["draws"] == value["draws"] == 50
+    years = found["duration_months"]["estimate"] / 12.0
+    assert value["patients"] == pytest.approx(1_000 * (10.0 - years))
+    assert value["evsi_population"] == pytest.approx(value["evsi"] * value["patients"])
+    assert value["trial_cost"] == pytest.approx(1e6 + 2_000 * found["patients"]["estimate"])
+    assert value["net"] == pytest.approx(value["evsi_population"] - value["trial_cost"])
+    assert 0.0 <= value["evsi"] < value["evpi"]
+    scenario, draw = loaded.scenario, loaded.scenario.run.draw_numbers[2]
+    given = {"params": packed_parameters(scenario, draw), "draw": draw, "replicate": 1}
+    (numbers,) = patient_numbers(scenario, 5_000, **given)
+    arms = [simulate_block(scenario, policy, numbers, **given) for policy in loaded.policies]
+    lived = [block.patients for block in arms]
+    cost, qaly = cost_and_effect(loaded, draw)
+    np.testing.assert_allclose(cost, [arm["cost_pounds"].mean() for arm in lived])
+    np.testing.assert_allclose(qaly, [arm["quality_days"].mean() / 365.25 for arm in lived])
+
+
+@pytest.mark.parametrize("changes", [["run.draws=mean"], ["run.draws=50", "truth=null"]])
+def test_what_is_known_is_worth_nothing_to_learn(tmp_path, changes):
+    loaded = trial(tmp_path, "run.patients=100", *changes, text=TEXT + VALUE)
+    assert operating(loaded, 60)["value"] is None

@@ -78,12 +78,47 @@ def evppi(
     return _gain(draws, expected, net_monetary_benefit(draws, thresholds), best)
 
 
-def _gain(draws: Draws, known: Floats, benefit: Floats, best: NDArray[np.int64]) -> Information:
+def evsi(draws: Draws, thresholds: ArrayLike, statistics: ArrayLike) -> Information:
+    """Expected value of the information in a study, never negative.
+
+    `statistics` are what the study reports, simulated from the parameters of each draw several
+    times, shape (draws, studies, statistics). E[max E[NB | statistics]] − max E[NB], net benefit
+    being regressed on them (Strong, Oakley, Brennan & Breeze, Med Decis Making 2015; 35: 570). Cost
+    and effect of a draw must come from other patients than its studies, or chance that both share
+    is taken for something the study tells. ValueError if there are fewer than fifty draws.
+    """
+    told = np.array(statistics, np.float64)
+    if told.ndim != 3 or len(told) != len(draws.weights):
+        raise ValueError(
+            f"statistics must have shape ({len(draws.weights)}, studies, statistics), "
+            f"got {told.shape}"
+        )
+    each = told.shape[1]
+    rows = Draws(
+        draws.policies,
+        np.repeat(draws.cost, each, axis=0),
+        np.repeat(draws.effect, each, axis=0),
+        np.repeat(draws.weights / each, each),
+    )
+    names = [f"statistic {number}" for number in range(1, told.shape[2] + 1)]
+    for study in range(each):
+        checked_parameters(draws, names, told[:, study])
+    told = told.reshape(-1, told.shape[2])
+    cost, effect = surface(rows, told)(told)
+    expected = checked_thresholds(thresholds)[:, None, None] * effect - cost
+    best = mean_of(rows, expected).argmax(axis=1)
+    return _gain(rows, expected, net_monetary_benefit(rows, thresholds), best, each)
+
+
+def _gain(
+    draws: Draws, known: Floats, benefit: Floats, best: NDArray[np.int64], each: int = 1
+) -> Information:
     """Gain of choosing by what is known, of shape (thresholds, draws, policies), over `best`.
 
     The standard error is that of the mean of what the choice gains in each draw, benefit of the
     policy chosen there less that of the best on average. By the envelope theorem errors of the
-    regression move the choice but not, to first order, what it is worth.
+    regression move the choice but not, to first order, what it is worth. `each` rows that follow
+    one another belong to one draw.
     """
     chosen = known.argmax(axis=2)[:, :, None]
     always = best[:, None, None]
@@ -94,8 +129,9 @@ def _gain(draws: Draws, known: Floats, benefit: Floats, best: NDArray[np.int64])
 
     value = np.maximum(more(known) @ draws.weights, 0.0)
     gains = more(benefit)
-    about_mean = gains - (gains @ draws.weights)[:, None]
-    return Information(value, np.sqrt(about_mean**2 @ draws.weights**2))
+    about_mean = (gains - (gains @ draws.weights)[:, None]) * draws.weights
+    of_draws = about_mean.reshape(len(value), -1, each).sum(axis=2)
+    return Information(value, np.sqrt((of_draws**2).sum(axis=1)))
 
 
 def patients_affected(per_year: float, years: float, discount_rate: float) -> float:

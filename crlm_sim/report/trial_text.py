@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlm_sim.report.money import placeholders_sentence
 from crlm_sim.report.terminal import render, table
 
 _DASH = "—"
@@ -31,6 +32,13 @@ def trial_text(found: dict[str, Any]) -> str:
     ]
     parts: list[Any] = [table(title, ["", "simulated (interval)", "by formula"], rows), ""]
     parts += [_looks(found), "", *_notes(found)]
+    if found["value_stated"] and not found["value"]:
+        parts.append(
+            "What it is worth is told of the model's truth over 50 draws of the posterior or more "
+            "(--set run.draws=200)."
+        )
+    if found["value"]:
+        parts += ["", _worth(found["value"]), *_worth_notes(found["value"])]
     return render(parts)
 
 
@@ -149,3 +157,36 @@ def _notes(found: dict[str, Any]) -> list[str]:
         f" for {found['analytic']['events_needed']:.0f} events."
     )
     return notes
+
+
+def _worth(value: dict[str, Any]) -> Any:
+    """What the trial's result is worth, in pounds."""
+    rows = [
+        ["knowing all parameters, a patient", _value(value["evpi"], 0)],
+        ["the trial's report, a patient", _with_error(value, "evsi")],
+        ["the same if practice follows its test alone", _with_error(value, "by_test")],
+        ["patients it is for", _value(value["patients"], 0)],
+        ["the report, for all of them", _value(value["evsi_population"], 0)],
+        ["what the trial costs", _value(value["trial_cost"], 0)],
+        ["left after its costs", _value(value["net"], 0)],
+    ]
+    title = f"What it is worth, over {value['draws']} draws, at {value['threshold']:,.0f} a QALY"
+    return table(title, ["", "pounds (standard error)"], rows)
+
+
+def _with_error(value: dict[str, Any], name: str) -> str:
+    return f"{value[name]:,.0f} ({value[f'{name}_standard_error']:,.0f})"
+
+
+def _worth_notes(value: dict[str, Any]) -> list[str]:
+    notes = [
+        f"Best as we know it: {value['best_now']}, in {value['probability_best']:.0%} of the draws."
+    ]
+    if value["patients"] is None:
+        notes.append(
+            "For whom it is: state [economics] patients_a_year and decision_years; patients count "
+            "from the end of the trial on."
+        )
+    if value["trial_cost"] is None:
+        notes.append("State [value] cost and cost_per_patient to see what is left.")
+    return [*notes, placeholders_sentence(value["economics"])]

@@ -23,6 +23,7 @@ from crlm_sim.scenario.kinds import (
     NotNegative,
     PositiveShare,
     Proportion,
+    SomeNotNegative,
     Words,
     YesOrNo,
     chosen,
@@ -57,7 +58,9 @@ ONE_LOOK = ("max_combo", "restricted_mean")
 MODEL, NULL = "model", "null"
 _SPENDING = {"obrien_fleming": spending.obrien_fleming, "pocock": spending.pocock}
 _NO_FUTILITY = "none"
-_RUN = {"draws": "mean", "patients": 50_000}
+LEAST_PEOPLE = 100
+"""Of fewer the error of what they show cannot be told."""
+_RUN: dict[str, Any] = {"draws": "mean", "patients": 50_000}
 """What [run] says in a trial file that leaves it out."""
 _TOP = (
     "title",
@@ -73,8 +76,10 @@ _TOP = (
     "allocation",
     "endpoint",
     "design",
+    "economics",
+    "value",
 )
-_BELOW = ("run", "population", "parameters")
+_BELOW = ("run", "population", "parameters", "economics")
 """Sections a trial file has in common with a scenario."""
 
 
@@ -260,6 +265,13 @@ class Design(_Part):
         return design_bounds(self.looks, self.alpha, 1.0 - self.power, functions[0], functions[1])
 
 
+class Value(_Part):
+    """What the trial costs, in pounds; with [economics], whether it is worth that."""
+
+    cost: SomeNotNegative = None
+    cost_per_patient: NotNegative = 0.0
+
+
 @dataclass(frozen=True)
 class Trial:
     """A trial as read from its file; times are in months. `source` is kept to tell where."""
@@ -272,6 +284,7 @@ class Trial:
     allocation: Allocation
     endpoint: Endpoint
     design: Design
+    value: Value | None
     scenario: Scenario
     policies: tuple[str, str]
     source: Source
@@ -327,6 +340,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         "endpoint": part(source, Endpoint, ("endpoint",)),
         "design": part(source, Design, ("design",)) if "design" in source.data else None,
     }
+    value = part(source, Value, ("value",)) if "value" in source.data else None
     _check_arms(source, arms)
     if source.problems or head is None or None in parts.values():
         raise ScenarioError(source.problems)
@@ -337,6 +351,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         head,
         pair,
         tuple(sites),
+        value=value,
         scenario=scenario,
         policies=policies,
         source=source,
@@ -500,6 +515,9 @@ def _check_accrual(trial: Trial) -> None:
     if bool(trial.sites) == (said.per_month > 0.0):
         text = "say either per_month, patients randomised, or [[site]] sections"
         source.report(("accrual", "per_month"), text, key=True)
+    if trial.scenario.run.patients < LEAST_PEOPLE:
+        text = f"a trial draws its patients from {LEAST_PEOPLE} people or more"
+        source.wrong(("run", "patients"), text, f"as a rule {_RUN['patients']:,}")
     if said.dropout_per_year >= 1.0:
         source.wrong(("accrual", "dropout_per_year"), "must be below 1")
     for number, site in enumerate(trial.sites):

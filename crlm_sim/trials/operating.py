@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, comparisons, timing
+from crlm_sim.trials import allocation, comparisons, timing, value
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -55,7 +55,7 @@ def operating(
     each = max(replicates // len(draws), 1)
     size = block or max(_MOST_AT_ONCE // trial.accrual.patients, 1)
     wanted = trial.scenario.run.patients
-    found = []
+    found, means = [], []
     for number, draw in enumerate(draws):
 
         def living(done: int, before: int = number * wanted) -> None:
@@ -66,9 +66,11 @@ def operating(
         numbers = np.arange(number * each, (number + 1) * each)
         blocks = [numbers[start : start + size] for start in range(0, each, size)]
         found.append(_replicates(trial, people, draw, blocks))
+        if value.is_asked(trial):
+            means.append(value.cost_and_effect(trial, draw))
         if progress:
             progress("trials", (number + 1) * each, len(draws) * each)
-    return _told(trial, found)
+    return _told(trial, found, means)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _combined(data: comparisons.Trials) -> Floats:
 # What is told -------------------------------------------------------------------------------------
 
 
-def _told(trial: Trial, found: list[_Draw]) -> dict[str, Any]:
+def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, Any]:
     bounds = trial.design.bounds()
     every = _joined([draw.analyses for draw in found])
     stops = stop(every.z, bounds.upper, bounds.lower)
@@ -214,6 +216,8 @@ def _told(trial: Trial, found: list[_Draw]) -> dict[str, Any]:
         "overstated_if_shown": _number(math.exp(told.estimate_if_shown.estimate - average)),
         "hazard_ratio_by_follow_up": _by_follow_up(people),
         "median_months": _medians(people),
+        "value": value.worth(trial, means, every, stops, told.duration.estimate) if means else None,
+        "value_stated": trial.value is not None,
         "analytic": analytic(trial, bounds, found[0], math.exp(average)),
     }
 
