@@ -21,6 +21,7 @@ from helpers import crlm
 from crlm_sim.experiments import run, sweep
 from crlm_sim.experiments.sweep import store
 from crlm_sim.experiments.sweep.plan import Task, tasks_of
+from crlm_sim.experiments.sweep.pool import Where
 from crlm_sim.report import write_report
 from crlm_sim.scenario import load
 from crlm_sim.scenario.experiment import load_experiment
@@ -394,3 +395,60 @@ def test_killed_anywhere_thirty_times_a_sweep_ends_with_the_same_bytes(path, don
         assert contents(out) == contents(done)
         finished += 1
     assert finished >= 1
+
+
+@pytest.mark.slow
+def test_a_killed_scheduler_stops_a_sweep_which_then_goes_on(path, done, tmp_path):
+    """SIGKILL to a scheduler that the sweep was told of, with a worker of its own."""
+    out, told = tmp_path / "out", tmp_path / "scheduler.json"
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+
+    def dask(*words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    scheduler = dask("dask_scheduler", "--port", "0", "--no-dashboard", f"--scheduler-file={told}")
+    worker = dask("dask_worker", f"--scheduler-file={told}", "--no-dashboard", "--nthreads=1")
+    try:
+        while not told.exists():
+            time.sleep(0.1)
+        address = json.loads(told.read_text())["address"]
+        options = ["--scheduler", address, "--set", "task.patients=12"]
+        process = in_another_process(path, out, *options)
+        while not list(out.glob("chunks/0*.npz")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        scheduler.kill()
+        assert process.wait(timeout=120) == 3
+    finally:
+        scheduler.kill()
+        worker.terminate()
+        worker.wait()
+    assert not (out / "results.zarr").exists()
+    sweep.sweep(load_experiment(path), out=out)
+    assert contents(out) == contents(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("workers", "threads", "patients"),
+    [(2, 1, 1_000), (4, 1, 10_000), (1, 2, 30_000), (2, 2, 100_000)],
+)
+def test_workers_threads_and_tasks_change_nothing(tmp_path, large, workers, threads, patients):
+    """200,000 courses in 200 tasks, or in two."""
+    path, done = large
+    where = Where(workers=workers, threads=threads)
+    cut = load_experiment(path, [f"task.patients={patients}"])
+    out = sweep.sweep(cut, out=tmp_path / "out", where=where)
+    assert contents(out) == contents(done)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> tuple[Path, Path]:
+    """An experiment of two cells of 100,000 courses, and what it gives done in one piece each."""
+    folder = tmp_path_factory.mktemp("large")
+    text = TEXT.replace("replications = 2\npatients = 60", "patients = 50_000").replace(
+        '["0 days", "8 weeks"]', '["8 weeks"]'
+    )
+    path = write(folder, text)
+    return path, sweep.sweep(load_experiment(path), out=folder / "whole")
