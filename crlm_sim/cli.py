@@ -445,9 +445,10 @@ def _check_trial(file: Path, settings: list[str], json: bool) -> None:
     except ImportError as error:
         _refuse(f"{error.name} is missing: install crlm-sim[trials]")
     arms = [arm.name for arm in found.arms]
+    what = "events" if found.judged is None else "assessed"
     _print(
-        {"file": str(file), "valid": True, "arms": arms, "events": found.events},
-        lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {found.events} events",
+        {"file": str(file), "valid": True, "arms": arms, what: found.information},
+        lambda _: f"{file}: no problem found; arms {', '.join(arms)}; {found.information} {what}",
         json,
     )
 

@@ -82,7 +82,7 @@ def test_without_a_margin_the_score_pools_both_arms():
 
 
 def test_two_means_are_those_of_the_textbook():
-    """A difference of half a standard deviation at 80 %: 2 · (1.96 + 0.8416)² · 4 = 62.79 an arm."""
+    """Half a standard deviation at 80 %: 2 · (1.96 + 0.8416)² · 4 = 62.79 an arm."""
     size = two_means(0.5, 1.0, 1.0).patients(0.025, 0.2)
     assert size / 2 == pytest.approx(62.79, abs=0.005)
     assert two_means(0.0, 1.0, 2.0, margin=1.0).error == pytest.approx(np.sqrt(2 * 5))

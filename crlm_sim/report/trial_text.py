@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlm_sim.outcomes.clocks import CLOCKS
+from crlm_sim.report.judged_text import difference, judged_notes, judged_rows
 from crlm_sim.report.money import placeholders_sentence
 from crlm_sim.report.terminal import render, table
-
-_DASH = "—"
+from crlm_sim.report.trial_words import interval as _interval
+from crlm_sim.report.trial_words import people_note
+from crlm_sim.report.trial_words import percent as _percent
+from crlm_sim.report.trial_words import value as _value
 
 
 def trial_text(found: dict[str, Any]) -> str:
@@ -17,21 +21,15 @@ def trial_text(found: dict[str, Any]) -> str:
     rows = [
         *_power_rows(found),
         ["months to the end", _interval(found["duration_months"]), _value(planned["duration"])],
-        ["events", _interval(found["events"], 0), _value(planned["events_at_end"], 0)],
+        _information_row(found),
         ["patients enrolled", _interval(found["patients"], 0), ""],
         ["months to recruit all", _interval(found["accrual_months"]), _value(planned["accrual"])],
         ["diagnosed for each randomised", f"{found['screened_per_randomised']:.1f}", ""],
         *_recruited_rows(found),
-        [
-            "hazard ratio, last look",
-            f"{found['hazard_ratio']:.2f}",
-            f"{planned['hazard_ratio']:.2f}",
-        ],
-        ["hazard ratio, where shown", _interval(found["hazard_ratio_if_shown"], 2), ""],
-        *_median_rows(found),
+        *(_hazard_rows(found) if _is_time(found) else judged_rows(found)),
     ]
     parts: list[Any] = [table(title, ["", "simulated (interval)", "by formula"], rows), ""]
-    parts += [_looks(found), "", *_notes(found)]
+    parts += [_looks(found), "", *_randomised(found), *_notes(found)]
     if found["value_stated"] and not found["value"]:
         parts.append(
             "What it is worth is told of the model's truth over 50 draws of the posterior or more "
@@ -52,22 +50,30 @@ def _truth(truth: str | float) -> str:
     )
 
 
-def _value(value: float | None, digits: int = 1) -> str:
-    return _DASH if value is None else f"{value:,.{digits}f}"
+def _is_time(found: dict[str, Any]) -> bool:
+    """Whether the endpoint is a time to an event."""
+    return bool(found["kind"] == "time")
 
 
-def _percent(value: float) -> str:
-    return f"{100.0 * value:.1f} %"
+def _information_row(found: dict[str, Any]) -> list[str]:
+    planned = found["analytic"]
+    if _is_time(found):
+        return ["events", _interval(found["events"], 0), _value(planned["events_at_end"], 0)]
+    assessed = _interval(found["assessed"], 0)
+    return ["patients assessed", assessed, _value(planned["assessed_at_end"], 0)]
 
 
-def _interval(entry: dict[str, float | None], digits: int = 1, factor: float = 1.0) -> str:
-    low, middle, high = (entry[key] for key in ("lower", "estimate", "upper"))
-    if middle is None:
-        return _DASH
-    text = f"{factor * middle:,.{digits}f}"
-    if low is None or high is None or high - low < 1e-9:
-        return text
-    return f"{text} ({factor * low:,.{digits}f} to {factor * high:,.{digits}f})"
+def _hazard_rows(found: dict[str, Any]) -> list[list[str]]:
+    planned = found["analytic"]
+    return [
+        [
+            "hazard ratio, last look",
+            f"{found['hazard_ratio']:.2f}",
+            f"{planned['hazard_ratio']:.2f}",
+        ],
+        ["hazard ratio, where shown", _interval(found["hazard_ratio_if_shown"], 2), ""],
+        *_median_rows(found),
+    ]
 
 
 def _power_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -79,17 +85,18 @@ def _power_rows(found: dict[str, Any]) -> list[list[str]]:
     name = "power, %" if found["draws"] == 1 else f"assurance over {found['draws']} draws, %"
     rows = [
         [name, power, f"{100.0 * planned['power']:.1f}"],
-        [
-            "  at the simulated hazard ratio, %",
-            "",
-            f"{100.0 * planned['power_at_simulated_ratio']:.1f}",
-        ],
+        ["  at the simulated effect, %", "", f"{100.0 * _power_as_simulated(found):.1f}"],
     ]
     spread = found["power_by_draw"]
     if spread:
         ends = f"{100.0 * spread['p05']:.1f} to {100.0 * spread['p95']:.1f}"
         rows.append(["  central 90 % of the draws, %", ends, ""])
     return rows
+
+
+def _power_as_simulated(found: dict[str, Any]) -> float:
+    key = "power_at_simulated_ratio" if _is_time(found) else "power_as_simulated"
+    return float(found["analytic"][key])
 
 
 def _recruited_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -113,13 +120,14 @@ def _median_rows(found: dict[str, Any]) -> list[list[str]]:
 
 def _looks(found: dict[str, Any]) -> Any:
     planned = found["analytic"]
+    what = "events" if _is_time(found) else "assessed"
     rows = [
         [
             f"{number + 1} ({100.0 * look['information']:.0f} %)",
             _value(look["upper_z"], 3),
             _value(look["lower_z"], 3),
-            _value(planned["hazard_ratio_at_bounds"][number], 3),
-            f"{look['events']:,.0f}",
+            _at_bound(found, number),
+            f"{look[what]:,.0f}",
             f"{look['enrolled']:,.0f}",
             f"{_value(look['months']['estimate'])}"
             f" ({look['months_p05']:.1f} to {look['months_p95']:.1f})",
@@ -129,22 +137,40 @@ def _looks(found: dict[str, Any]) -> Any:
         ]
         for number, look in enumerate(found["looks"])
     ]
-    columns = ["look", "z ≥", "z <", "HR ≤", "events", "enrolled"]
+    effect = "HR ≤" if _is_time(found) else "difference"
+    columns = ["look", "z ≥", "z <", effect, what, "enrolled"]
     columns += ["month (90 % of trials)", "by formula", "shown", "given up"]
     return table("Looks", columns, rows)
 
 
+def _at_bound(found: dict[str, Any], number: int) -> str:
+    """The effect that is just shown at a look."""
+    planned = found["analytic"]
+    if _is_time(found):
+        return _value(planned["hazard_ratio_at_bounds"][number], 3)
+    return difference(found, planned["difference_at_bounds"][number])
+
+
+def _randomised(found: dict[str, Any]) -> list[str]:
+    """When patients are randomised, if not on the day of diagnosis."""
+    at = found["randomised"]
+    if at == "diagnosis":
+        return []
+    return [
+        f"Randomised at {CLOCKS[at].label}, from where all times count; who of those diagnosed"
+        " comes to it, and is eligible then, is as simulated."
+    ]
+
+
 def _notes(found: dict[str, Any]) -> list[str]:
+    if not _is_time(found):
+        return judged_notes(found)
     ratios = ", ".join(
         f"{_value(value, 2)} after {when}"
         for when, value in found["hazard_ratio_by_follow_up"].items()
     )
     notes = [f"Hazard ratio of all {found['people']:,} people drawn from: {ratios}."]
-    if found["truth"] == "model":
-        notes.append(
-            "Intervals are of the replicates. That the people are so many adds a standard error of"
-            f" {100.0 * found['power_error_of_people']:.1f} points of power (more: run.patients)."
-        )
+    notes += people_note(found)
     for number, look in enumerate(found["looks"]):
         reached = look["events_reached"]
         if reached is not None and reached < 1.0:

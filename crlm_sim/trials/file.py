@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from crlm_sim.outcomes.clocks import CLOCKS
 from crlm_sim.scenario import quantities
 from crlm_sim.scenario.kinds import (
     MOST_PATIENTS,
@@ -42,19 +43,16 @@ from crlm_sim.scenario.settings import apply_settings
 from crlm_sim.scenario.source import Source, merged
 from crlm_sim.trials import spending
 from crlm_sim.trials.boundaries import Bounds, check_fractions, design_bounds
+from crlm_sim.trials.endpoints import JUDGED, TIMES
 from crlm_sim.trials.events import LogRankTest
 
-ENDPOINTS = {
-    "os": "os",
-    "pfs": "pfs",
-    "dfs": "dfs",
-    "hepatic_pfs": "liver_pfs",
-    "local": "local_control",
-}
-"""What may be the endpoint, and the curve of `outcomes.clocks` it is."""
 TESTS = ("log_rank", "fleming_harrington", "max_combo", "restricted_mean", "cox")
 ONE_LOOK = ("max_combo", "restricted_mean")
 """Tests whose z at several looks have no bounds here."""
+SCORE, WALD = "farrington_manning", "wald"
+FAILURE, LEFT_OUT = "failure", "left_out"
+"""What becomes of patients who drop out before they are judged."""
+DIAGNOSIS = "diagnosis"
 MODEL, NULL = "model", "null"
 _SPENDING = {"obrien_fleming": spending.obrien_fleming, "pocock": spending.pocock}
 _NO_FUTILITY = "none"
@@ -70,6 +68,7 @@ _TOP = (
     "run",
     "population",
     "parameters",
+    "randomisation",
     "arm",
     "site",
     "accrual",
@@ -144,6 +143,11 @@ def _read_ratio(value: object) -> float:
     return ratio
 
 
+def _read_effect(value: object) -> float:
+    """A difference of proportions or of QALYs, in the direction that is better."""
+    return quantities.share(value) if isinstance(value, str) else quantities.at_least_zero(value)
+
+
 def _read_truth(value: object) -> str | float:
     if value in (MODEL, NULL):
         return str(value)
@@ -170,6 +174,7 @@ def _read_factors(value: object) -> dict[str, tuple[str, ...]]:
 Months = Annotated[float, BeforeValidator(_read_months)]
 SomeMonths = Annotated[float | None, BeforeValidator(_read_months)]
 Ratio = Annotated[float, BeforeValidator(_read_ratio)]
+Effect = Annotated[float, BeforeValidator(_read_effect)]
 Wholes = Annotated[tuple[int, ...], BeforeValidator(_read_wholes)]
 
 
@@ -226,30 +231,33 @@ class Allocation(_Part):
     factors: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_read_factors)] = {}
 
 
+class Randomisation(_Part):
+    """When patients are randomised, and who of those that come to it: a condition judged then."""
+
+    at: Annotated[str, *chosen(tuple(CLOCKS))] = DIAGNOSIS
+    eligible: Annotated[str | None, BeforeValidator(read_condition)] = None
+
+
 class Endpoint(_Part):
-    """What is compared, counted from randomisation."""
+    """What is compared, counted from randomisation or judged when `window` months are over.
 
-    outcome: Annotated[str, *chosen(tuple(ENDPOINTS))] = "os"
+    Unless said, who drops out before is a failure, and left out where there are none.
+    """
+
+    outcome: Annotated[str, *chosen((*TIMES, *JUDGED))] = "os"
+    window: Months = math.nan
+    dropouts: Annotated[str | None, *chosen((FAILURE, LEFT_OUT))] = None
 
 
-class Design(_Part):
-    """The analyses. `events` are those of the last look; by Schoenfeld if not said."""
+class Plan(_Part):
+    """When a trial is looked at and how errors are spent."""
 
     alpha: Annotated[float, BeforeValidator(_read_error)] = 0.025
     power: Annotated[float, BeforeValidator(_read_power)] = 0.8
-    hazard_ratio: Ratio
-    events: Annotated[int | None, *within(1, MOST_PATIENTS)] = None
     looks: Annotated[tuple[float, ...], BeforeValidator(_read_numbers)] = (1.0,)
     dates: Annotated[tuple[float, ...] | None, BeforeValidator(_read_months_list)] = None
     spending: Annotated[str | tuple[float, ...], BeforeValidator(_read_spending)] = "obrien_fleming"
     futility: Annotated[str | tuple[float, ...], BeforeValidator(_read_futility)] = _NO_FUTILITY
-    test: Annotated[str, *chosen(TESTS)] = "log_rank"
-    rho: NotNegative = 0.0
-    gamma: NotNegative = 0.0
-    tau: SomeMonths = None
-    margin: Ratio = 1.0
-    stratified: YesOrNo = False
-    control_median: SomeMonths = None
 
     def bounds(self) -> Bounds:
         """Bounds of z at the looks. Raises ValueError if errors cannot be spent so."""
@@ -263,6 +271,38 @@ class Design(_Part):
         ]
         assert functions[0] is not None
         return design_bounds(self.looks, self.alpha, 1.0 - self.power, functions[0], functions[1])
+
+
+class Design(Plan):
+    """Analyses of a time. `events` are those of the last look; by Schoenfeld if not said."""
+
+    hazard_ratio: Ratio
+    events: Annotated[int | None, *within(1, MOST_PATIENTS)] = None
+    test: Annotated[str, *chosen(TESTS)] = "log_rank"
+    rho: NotNegative = 0.0
+    gamma: NotNegative = 0.0
+    tau: SomeMonths = None
+    margin: Ratio = 1.0
+    stratified: YesOrNo = False
+    control_median: SomeMonths = None
+
+
+class JudgedDesign(Plan):
+    """Analyses of what is judged in a window, by numbers of patients assessed.
+
+    `difference` is what is hoped for, in the direction that is better; with a `margin`, what the
+    experimental arm may be worse by, it may be 0.
+    """
+
+    difference: Effect
+    margin: Effect = 0.0
+
+
+class ShareDesign(JudgedDesign):
+    """Shares of patients; `control` is that of the control arm, for the formulas."""
+
+    control: PositiveShare | None = None
+    test: Annotated[str, *chosen((SCORE, WALD))] = SCORE
 
 
 class Value(_Part):
@@ -283,7 +323,8 @@ class Trial:
     accrual: Accrual
     allocation: Allocation
     endpoint: Endpoint
-    design: Design
+    plan: Plan
+    randomisation: Randomisation
     value: Value | None
     scenario: Scenario
     policies: tuple[str, str]
@@ -295,13 +336,37 @@ class Trial:
         return self.arms[0].weight, self.arms[1].weight
 
     @property
+    def design(self) -> Design:
+        """The analyses of a time to an event, which this is."""
+        assert isinstance(self.plan, Design)
+        return self.plan
+
+    @property
+    def judged(self) -> JudgedDesign | None:
+        """The analyses of what is judged in a window; None of a time to an event."""
+        return self.plan if isinstance(self.plan, JudgedDesign) else None
+
+    @property
+    def dropouts(self) -> str:
+        """What becomes of patients who drop out before they are judged."""
+        usual = FAILURE if JUDGED[self.endpoint.outcome].share else LEFT_OUT
+        return self.endpoint.dropouts or usual
+
+    @property
     def events(self) -> int:
         """Events of the last look: as stated, else what the formula asks for."""
         return self.design.events or _events_needed(self.design, self.ratio)
 
     @property
+    def information(self) -> int:
+        """What the last look waits for: events, or patients assessed."""
+        return self.events if self.judged is None else self.accrual.patients
+
+    @property
     def without_effect(self) -> bool:
         """Whether the truth is the null hypothesis, so that showing an effect is an error."""
+        if self.judged is not None:
+            return self.head.truth == NULL and self.judged.margin == 0.0
         return (1.0 if self.head.truth == NULL else self.head.truth) == self.design.margin
 
     def refuse(self, path: Path, text: str, hint: str = "") -> ScenarioError:
@@ -334,11 +399,16 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     head = _head(source)
     arms = _each(source, "arm", Arm)
     sites = _each(source, "site", Site)
+    endpoint = part(source, Endpoint, ("endpoint",))
+    if endpoint is not None:
+        _check_window(source, endpoint)
+    plan = _plan_of(endpoint)
     parts = {
         "accrual": part(source, Accrual, ("accrual",)) if "accrual" in source.data else None,
         "allocation": part(source, Allocation, ("allocation",)),
-        "endpoint": part(source, Endpoint, ("endpoint",)),
-        "design": part(source, Design, ("design",)) if "design" in source.data else None,
+        "endpoint": endpoint,
+        "plan": part(source, plan, ("design",)) if "design" in source.data else None,
+        "randomisation": part(source, Randomisation, ("randomisation",)),
     }
     value = part(source, Value, ("value",)) if "value" in source.data else None
     _check_arms(source, arms)
@@ -357,12 +427,20 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         source=source,
         **parts,  # type: ignore[arg-type]
     )
+    _check_endpoint(trial)
     _check_design(trial)
     _check_accrual(trial)
     _check_allocation(trial)
     if source.problems:
         raise ScenarioError(source.problems)
     return trial
+
+
+def _plan_of(endpoint: Endpoint | None) -> type[Plan]:
+    """How [design] is to be read."""
+    if endpoint is None or endpoint.outcome in TIMES:
+        return Design
+    return ShareDesign if JUDGED[endpoint.outcome].share else JudgedDesign
 
 
 def _head(source: Source) -> Head | None:
@@ -469,8 +547,40 @@ def _arm_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
 # What no key shows alone -------------------------------------------------------------------------
 
 
+def _check_window(source: Source, said: Endpoint) -> None:
+    if said.outcome in TIMES:
+        for key in ("window", "dropouts"):
+            if key in said.model_fields_set:
+                text = f"'{said.outcome}' is a time to an event, which is not judged in a window"
+                source.wrong(("endpoint", key), text, "leave it out")
+        return
+    if math.isnan(said.window):
+        text = f"window is missing: when '{said.outcome}' is judged, from randomisation"
+        source.report(("endpoint",), text, 'such as window = "12 months"', key=True)
+    if not JUDGED[said.outcome].share and said.dropouts == FAILURE:
+        text = f"of '{said.outcome}' patients who drop out can only be left out"
+        source.wrong(("endpoint", "dropouts"), text, f'write dropouts = "{LEFT_OUT}"')
+
+
+def _check_endpoint(trial: Trial) -> None:
+    said, source = trial.endpoint, trial.source
+    if trial.randomisation.at == DIAGNOSIS and trial.randomisation.eligible is not None:
+        text = "who is randomised at once is judged on the day of diagnosis"
+        source.wrong(("randomisation", "eligible"), text, "say it in [population]")
+    if trial.randomisation.at != DIAGNOSIS and trial.value is not None:
+        text = "what a trial is worth is reckoned for those randomised at diagnosis"
+        source.report(("value",), text, key=True)
+    if trial.judged is None:
+        return
+    if not 0.0 < said.window * quantities.DAYS_PER_MONTH <= trial.scenario.run.horizon:
+        source.wrong(("endpoint", "window"), "must be above 0 and end before the horizon")
+    if isinstance(trial.head.truth, float):
+        text = f"a hazard ratio is not imposed on '{said.outcome}', which is no time to an event"
+        source.wrong(("truth",), text)
+
+
 def _check_design(trial: Trial) -> None:
-    design, source = trial.design, trial.source
+    design, source = trial.plan, trial.source
     try:
         check_fractions(design.looks)
         if design.dates and len(design.dates) != len(design.looks):
@@ -489,6 +599,29 @@ def _check_design(trial: Trial) -> None:
         except ValueError as error:
             source.wrong(("design", key), str(error))
             return
+    if isinstance(design, JudgedDesign):
+        _check_judged(trial, design)
+    else:
+        _check_times(trial, trial.design)
+
+
+def _check_judged(trial: Trial, design: JudgedDesign) -> None:
+    source, share = trial.source, JUDGED[trial.endpoint.outcome].share
+    for key, value in (("difference", design.difference), ("margin", design.margin)):
+        if share and value >= 1.0:
+            source.wrong(("design", key), "a difference of proportions is below 1")
+    if design.difference + design.margin <= 0.0:
+        text = "must be above the null, or no number of patients shows it"
+        source.wrong(("design", "difference"), text)
+    if isinstance(design, ShareDesign) and design.control is not None:
+        other = design.control + JUDGED[trial.endpoint.outcome].sign * design.difference
+        if not 0.0 <= other <= 1.0 or {other, design.control} <= {0.0, 1.0}:
+            text = f"with the difference hoped for the other arm's share is {other:g}"
+            source.wrong(("design", "control"), text, "shares lie between 0 and 1")
+
+
+def _check_times(trial: Trial, design: Design) -> None:
+    source = trial.source
     if not design.hazard_ratio < design.margin:
         text = f"must be below the null, {design.margin:g} (got {design.hazard_ratio:g})"
         source.wrong(("design", "hazard_ratio"), text)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, comparisons, timing, value
+from crlm_sim.trials import allocation, assessing, comparisons, timing, value
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -24,6 +24,7 @@ from crlm_sim.trials.events import LogRankTest, hazard_ratio_at, schoenfeld
 from crlm_sim.trials.file import MODEL, Design, Trial
 from crlm_sim.trials.looks import (
     Analyses,
+    Characteristics,
     Patients,
     analyse,
     characteristics,
@@ -33,6 +34,10 @@ from crlm_sim.trials.looks import (
 )
 from crlm_sim.trials.people import People, simulate_people
 from crlm_sim.trials.spending import Floats
+from crlm_sim.trials.told import entry as _entry
+from crlm_sim.trials.told import known_mean as _known_mean
+from crlm_sim.trials.told import number as _number
+from crlm_sim.trials.told import spread as _spread
 
 Progress = Callable[[str, int, int], None]
 _COMBINATION = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
@@ -85,27 +90,44 @@ class _Draw:
 
 
 def looks_of(trial: Trial) -> list[timing.Look]:
-    """The looks as the data decide them: by events, or by date."""
-    if trial.design.dates:
-        return [timing.Look(calendar=date) for date in trial.design.dates]
+    """The looks as the data decide them: by events or patients assessed, or by date."""
+    if trial.plan.dates:
+        return [timing.Look(calendar=date) for date in trial.plan.dates]
     return [timing.Look(events=count) for count in event_counts(trial)]
 
 
 def event_counts(trial: Trial) -> list[int]:
-    """Events of each look."""
-    return [math.ceil(share * trial.events - 1e-9) for share in trial.design.looks]
+    """Events of each look, or patients assessed by then."""
+    return [math.ceil(share * trial.information - 1e-9) for share in trial.plan.looks]
 
 
 def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray]) -> _Draw:
     """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
-    looks, test = looks_of(trial), z_of(trial.design)
     parts, last = [], []
     for numbers in blocks:
         patients = draw_patients(trial, people, coming, numbers, draw)
-        parts.append(analyse(patients, looks, test))
+        parts.append(_analysed(trial, people, patients, numbers, draw))
         last.append(patients.enrolment.max(axis=1))
     return _Draw(people, coming, _joined(parts), np.concatenate(last))
+
+
+def _analysed(
+    trial: Trial, people: People, patients: Patients, trials: np.ndarray, draw: int
+) -> Analyses:
+    """All looks of the replicates of these numbers and patients."""
+    if people.values is None:
+        return analyse(patients, looks_of(trial), z_of(trial.design))
+    person, _ = _persons(trial, people, trials, draw)
+    return assessing.assess(trial, patients, people.values[patients.arm, person], looks_of(trial))
+
+
+def _persons(
+    trial: Trial, people: People, trials: np.ndarray, draw: int
+) -> tuple[np.ndarray, Floats]:
+    """(the place of each patient of these replicates among the people, a uniform to leave by)."""
+    which, leaving = uniforms(trial.scenario.run.seed, draw, trials, trial.accrual.patients, 0)
+    return (which * people.event.shape[1]).astype(np.int64), leaving
 
 
 def draw_patients(
@@ -113,14 +135,14 @@ def draw_patients(
 ) -> Patients:
     """The patients of the replicates of these numbers: who, when, which arm, until when."""
     seed, size = trial.scenario.run.seed, trial.accrual.patients
-    which, leaving = uniforms(seed, draw, trials, size, 0)
+    person, leaving = _persons(trial, people, trials, draw)
     gap, _ = uniforms(seed, draw, trials, size, 1)
-    person = (which * people.event.shape[1]).astype(np.int64)
     enrolment = coming.dates(np.cumsum(-np.log(gap), axis=1))
     arm = _arms(trial, people, person, trials, draw)
     hazard = monthly_dropout(trial)
     left = -np.log(leaving) / hazard if hazard else np.full(leaving.shape, math.inf)
-    stratum = people.stratum[person] if trial.design.stratified else None
+    stratified = trial.judged is None and trial.design.stratified
+    stratum = people.stratum[person] if stratified else None
     event = people.event[arm, person]
     return Patients(enrolment, event, np.minimum(left, people.followed[arm, person]), arm, stratum)
 
@@ -173,7 +195,7 @@ def _combined(data: comparisons.Trials) -> Floats:
 
 
 def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, Any]:
-    bounds = trial.design.bounds()
+    bounds = trial.plan.bounds()
     every = _joined([draw.analyses for draw in found])
     stops = stop(every.z, bounds.upper, bounds.lower)
     told = characteristics(every, stops)
@@ -181,28 +203,24 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
     number = len(last) // len(found)
     by_draw = stops.shown.reshape(len(found), number).mean(axis=1)
     power = told.power if len(found) == 1 else mean_of(by_draw)
-    average = float(np.nanmean(every.estimate[:, -1]))
     planned = trial.accrual.planned
     in_time = None if planned is None else wilson(int((last <= planned).sum()), len(last))
     people = [draw.people for draw in found]
-    return {
+    common = {
         "title": trial.head.title,
         "trial": trial.name,
         "arms": [arm.name for arm in trial.arms],
         "outcome": trial.endpoint.outcome,
+        "randomised": trial.randomisation.at,
         "truth": trial.head.truth,
-        "test": trial.design.test,
-        "margin": trial.design.margin,
         "replicates": len(last),
         "draws": len(found),
         "people": people[0].event.shape[1],
         "seed": trial.scenario.run.seed,
         "power": _entry(power),
-        "power_error_of_people": _error_of_people(trial, found, power.estimate, every),
         "type_1_error": _entry(power) if trial.without_effect else None,
         "power_by_draw": None if len(found) == 1 else _spread(by_draw),
         "duration_months": _entry(told.duration),
-        "events": _entry(told.events),
         "patients": _entry(told.patients),
         "looks": _looks(trial, bounds, every, told.efficacy, told.futility),
         "accrual_months": _entry(_known_mean(last)),
@@ -210,14 +228,39 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "planned_months": planned,
         "recruited_in_time": None if in_time is None else _entry(in_time),
         "screened_per_randomised": _screened(trial, people),
+        "value": value.worth(trial, means, every, stops, told.duration.estimate) if means else None,
+        "value_stated": trial.value is not None,
+    }
+    if trial.judged is None:
+        return common | _hazards(trial, bounds, found, every, told, power.estimate)
+    comings = [draw.coming for draw in found]
+    judged = assessing.told(trial, bounds, people, comings[0], every, told, power.estimate)
+    return common | judged
+
+
+def _hazards(
+    trial: Trial,
+    bounds: Bounds,
+    found: list[_Draw],
+    every: Analyses,
+    told: Characteristics,
+    power: float,
+) -> dict[str, Any]:
+    """What is told of a time to an event alone."""
+    people = [draw.people for draw in found]
+    average = float(np.nanmean(every.estimate[:, -1]))
+    return {
+        "kind": "time",
+        "test": trial.design.test,
+        "margin": trial.design.margin,
+        "power_error_of_people": _error_of_people(trial, found, power, every),
+        "events": _entry(told.events),
         "hazard_ratio": math.exp(average),
         "hazard_ratio_at_end": _ratio(told.estimate),
         "hazard_ratio_if_shown": _ratio(told.estimate_if_shown),
         "overstated_if_shown": _number(math.exp(told.estimate_if_shown.estimate - average)),
         "hazard_ratio_by_follow_up": _by_follow_up(people),
         "median_months": _medians(people),
-        "value": value.worth(trial, means, every, stops, told.duration.estimate) if means else None,
-        "value_stated": trial.value is not None,
         "analytic": analytic(trial, bounds, found[0], math.exp(average)),
     }
 
@@ -227,31 +270,9 @@ def _joined(parts: list[Analyses]) -> Analyses:
     return Analyses(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _entry(value: Estimate) -> dict[str, float | None]:
-    return {
-        "estimate": _number(value.estimate),
-        "lower": _number(value.lower),
-        "upper": _number(value.upper),
-    }
-
-
 def _ratio(value: Estimate) -> dict[str, float | None]:
     """A mean log hazard ratio as a ratio."""
     return _entry(Estimate(*(math.exp(v) for v in (value.estimate, value.lower, value.upper))))
-
-
-def _known_mean(values: Floats) -> Estimate:
-    """Mean of the finite values with its simulation interval."""
-    return mean_of(np.where(np.isfinite(values), values, math.nan))
-
-
-def _spread(powers: Floats) -> dict[str, Any]:
-    low, middle, high = np.quantile(powers, [0.05, 0.5, 0.95])
-    return {"p05": float(low), "median": float(middle), "p95": float(high), "all": powers.tolist()}
 
 
 def _error_of_people(trial: Trial, found: list[_Draw], power: float, every: Analyses) -> float:
@@ -280,21 +301,22 @@ def _looks(
 ) -> list[dict[str, Any]]:
     """Each look as it comes about in all replicates, and how many trials end at it."""
     found = []
-    for i, share in enumerate(trial.design.looks):
-        wanted = None if trial.design.dates else event_counts(trial)[i]
+    what = "events" if trial.judged is None else "assessed"
+    for i, share in enumerate(trial.plan.looks):
+        wanted = None if trial.plan.dates else event_counts(trial)[i]
         reached = None if wanted is None else float((every.events[:, i] >= wanted).mean())
         lowest, highest = np.quantile(every.date[:, i], [0.05, 0.95])
         found.append(
             {
                 "information": share,
-                "events_wanted": wanted,
-                "events_reached": reached,
+                f"{what}_wanted": wanted,
+                f"{what}_reached": reached,
                 "upper_z": _number(bounds.upper[i]),
                 "lower_z": _number(bounds.lower[i]),
                 "months": _entry(_known_mean(every.date[:, i])),
                 "months_p05": float(lowest),
                 "months_p95": float(highest),
-                "events": float(every.events[:, i].mean()),
+                what: float(every.events[:, i].mean()),
                 "enrolled": float(every.enrolled[:, i].mean()),
                 "efficacy": float(efficacy[i]),
                 "futility": float(futility[i]),

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crlm_sim.engines import cohort
-from crlm_sim.engines.screening import conditions_met
-from crlm_sim.experiments.simulate import EmptyPopulation, packed_parameters, patient_numbers
+from crlm_sim.experiments.simulate import packed_parameters
 from crlm_sim.outcomes.clocks import curve_of, times
 from crlm_sim.outcomes.survival import median
 from crlm_sim.scenario import quantities
 from crlm_sim.trials.comparisons import arrange, hazard_ratio
-from crlm_sim.trials.file import ENDPOINTS, NULL, Trial, packed_conditions
+from crlm_sim.trials.endpoints import TIMES
+from crlm_sim.trials.entry import Whole, conditions_then, policies_of, randomised
+from crlm_sim.trials.file import Trial, packed_conditions
+from crlm_sim.trials.judging import judged
 from crlm_sim.trials.spending import Floats
 
 MINUTES_PER_MONTH = quantities.DAYS_PER_MONTH * quantities.MINUTES_PER_DAY
-_BLOCK = 5_000
-"""Patients simulated at a time: whole records are large."""
 _PARTS = 40
 """Parts in which the error of a hazard ratio is looked for."""
 
@@ -32,12 +32,15 @@ class People:
 
     `event` is infinite if it never comes before `followed` ends; both are (2, patients), the
     control first. `levels` is the level of each patient in each factor, (patients, factors).
+    Of an endpoint judged in a window `values` are the answers, (2, patients), and the event is that
+    they are known.
     """
 
     event: Floats
     followed: Floats
     levels: NDArray[np.int64]
     eligible_share: float
+    values: Floats | None = None
 
     @property
     def stratum(self) -> NDArray[np.int64]:
@@ -76,7 +79,7 @@ class People:
 
 
 def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) -> People:
-    """The first eligible patients, as many as [run] says, under both policies and one draw.
+    """The first who are randomised, as many as [run] says, under both policies and one draw.
 
     Raises ScenarioError if hardly anybody is eligible, or somebody meets no level of a factor or
     two.
@@ -84,55 +87,53 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
     scenario = trial.scenario
     params = packed_parameters(scenario, draw)
     conditions = packed_conditions(trial.allocation)
-    events, followed, met = [], [], []
+    lives, met = [], []
     last = done = 0
-    for numbers in _numbers(trial, params, draw):
-        blank = cohort.blank_records(numbers, scenario.run.seed, draw)
+    for numbers, starts in randomised(trial, params, draw):
         if conditions[0]["count"]:
-            policy = scenario.packed_policy(scenario.reference)
-            met.append(conditions_met(blank, params, policy, conditions))
-        pair = [_live(trial, policy, numbers, params, draw) for policy in _policies(trial)]
-        events.append([event for event, _ in pair])
-        followed.append([until for _, until in pair])
+            met.append(conditions_then(trial, numbers, starts, params, draw, conditions))
+        pair = [_live(trial, one, numbers, starts, params, draw) for one in policies_of(trial)]
+        lives.append(np.array(pair))
         last, done = int(numbers[-1]) + 1, done + len(numbers)
         progress(done)
     share = done / last
+    event, followed, values = np.concatenate(lives, axis=2).swapaxes(0, 1)
     found = People(
-        np.concatenate(events, axis=1),
-        np.concatenate(followed, axis=1),
+        event,
+        followed,
         _levels(trial, np.concatenate(met) if met else np.zeros((done, 0), np.bool_)),
         share,
+        None if trial.judged is None else values,
     )
     return _imposed(found, trial.head.truth) if isinstance(trial.head.truth, float) else found
 
 
-def _numbers(trial: Trial, params: np.ndarray, draw: int) -> Iterator[np.ndarray]:
-    """The numbers of the eligible patients, a block at a time."""
-    try:
-        yield from patient_numbers(trial.scenario, _BLOCK, params=params, draw=draw)
-    except EmptyPopulation as error:
-        raise trial.refuse(("population", "eligible"), str(error)) from None
-
-
-def _policies(trial: Trial) -> tuple[str, str]:
-    """The policy of each arm: the control's in both if there is to be no effect."""
-    control, other = trial.policies
-    return (control, control) if trial.head.truth == NULL else (control, other)
-
-
 def _live(
-    trial: Trial, policy: str, numbers: np.ndarray, params: np.ndarray, draw: int
-) -> tuple[Floats, Floats]:
-    """(months to the event, months followed) of the patients of these numbers."""
+    trial: Trial,
+    policy: str,
+    numbers: np.ndarray,
+    starts: Whole,
+    params: np.ndarray,
+    draw: int,
+) -> Floats:
+    """Months to the event, months followed and what was judged, (3, patients), from these minutes.
+
+    The answer of an endpoint judged in a window is known when the window is over.
+    """
     scenario = trial.scenario
+    if trial.judged is not None:
+        values = judged(trial, policy, numbers, starts, params, draw)
+        window = np.full(len(numbers), trial.endpoint.window)
+        return np.array([window, window, values])
     place = scenario.policy_names.index(policy)
     patients = cohort.blank_records(numbers, scenario.run.seed, draw, policy=place)
     packed, rules = scenario.packed_policy(policy), scenario.packed_rules(policy)
     cohort.simulate(patients, params, packed, scenario.horizon_minutes, rules=rules)
-    minutes, happened, _ = times(patients, "diagnosis", ENDPOINTS[trial.endpoint.outcome])
+    clock, curve = trial.randomisation.at, TIMES[trial.endpoint.outcome]
+    minutes, happened, _ = times(patients, clock, curve)
     months = minutes / MINUTES_PER_MONTH
-    end = patients["end_minute"] / MINUTES_PER_MONTH
-    return np.where(happened, months, math.inf), end
+    end = (patients["end_minute"] - starts) / MINUTES_PER_MONTH
+    return np.array([np.where(happened, months, math.inf), end, np.zeros(len(numbers))])
 
 
 def _levels(trial: Trial, met: NDArray[np.bool_]) -> NDArray[np.int64]:
