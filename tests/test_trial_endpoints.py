@@ -275,6 +275,12 @@ def test_the_command_prints_tables_and_json(tmp_path):
     assert "prices and utilities behind them are placeholders" in " ".join(crlm(*given).out.split())
 
 
+def test_assurance_is_the_mean_over_draws(tmp_path):
+    told = operating(trial(tmp_path, "run.draws=3", "run.patients=200"), 90)
+    assert (told["draws"], told["replicates"]) == (3, 90)
+    assert told["power"]["estimate"] == pytest.approx(np.mean(told["power_by_draw"]["all"]))
+
+
 def test_check_says_how_many_are_assessed(tmp_path):
     trial(tmp_path)
     assert crlm("check", str(tmp_path / "test.toml"), "--json").json["assessed"] == 160

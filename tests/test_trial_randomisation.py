@@ -216,3 +216,15 @@ def test_without_a_randomisation_section_it_is_at_diagnosis(tmp_path):
     assert loaded.randomisation.at == "diagnosis"
     with pytest.raises(ScenarioError, match="is judged on the day of diagnosis"):
         trial(tmp_path, "randomisation.at=diagnosis", "randomisation.eligible=age <= 70 years")
+
+
+# Long ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [TEXT, MAINTENANCE], ids=["adjuvant", "maintenance"])
+def test_type_1_error_is_kept(tmp_path, text):
+    """20,000 trials, error within 3.3 standard errors of 0.025: wrong for 1 seed in 1,000."""
+    loaded = trial(tmp_path, "truth=null", "run.patients=2000", text=text)
+    found = operating(loaded, 20_000)["type_1_error"]["estimate"]
+    assert abs(found - 0.025) < 3.3 * math.sqrt(0.025 * 0.975 / 20_000)

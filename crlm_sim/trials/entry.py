@@ -219,12 +219,12 @@ def _lived(
     own = cohort.own_settings(scenario.packed_policy(policy), len(numbers))
     log = np.zeros((len(numbers), capacity), ACTIVITY_LOG)
     rows = np.zeros(len(numbers), np.int64)
-    _live_all(patients, params, *own, scenario.packed_rules(policy), ends, log, rows)
+    _live_each(patients, params, *own, scenario.packed_rules(policy), ends, log, rows)
     return patients, log, rows
 
 
 @compiled_parallel
-def _live_all(patients, params, settings, values, policy, rules, ends, log, rows):
+def _live_each(patients, params, settings, values, policy, rules, ends, log, rows):
     for i in prange(patients.shape[0]):
         rows[i] = cohort.live(
             patients[i],
