@@ -238,6 +238,17 @@ def crlm(*arguments: str) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+def trial_is_refused(folder: Path, text: str, at: str, told: str) -> None:
+    """A trial file of this text is refused with these words, at the first line that has `at`."""
+    line = next(n for n, line in enumerate(text.split("\n"), start=1) if at in line)
+    path = folder / "test.toml"
+    path.write_text(text)
+    answer = crlm("trial", str(path), "--replicates", "10", "--quiet")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"test.toml:{line}: " in answer.err
+    assert told in answer.err
+
+
 class Outline(HTMLParser):
     """A page's tags with their attributes, and the text within each of some tags."""
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import crlm
+from helpers import crlm, trial_is_refused
 from scipy import stats
 
 from crlm_sim.experiments.simulate import packed_parameters, patient_numbers, simulate_block
@@ -92,24 +92,13 @@ def nothing(done):
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, at, told):
-    text = TEXT.replace(old, new, 1)
-    assert text != TEXT
-    line = next(n for n, line in enumerate(text.split("\n"), start=1) if at in line)
-    path = tmp_path / "test.toml"
-    path.write_text(text)
-    answer = crlm("trial", str(path), "--replicates", "10", "--quiet")
-    assert (answer.code, answer.out) == (2, "")
-    assert f"test.toml:{line}: " in answer.err
-    assert told in answer.err
+    assert old in TEXT
+    trial_is_refused(tmp_path, TEXT.replace(old, new, 1), at, told)
 
 
 def test_answers_that_never_vary_are_refused(tmp_path):
     text = TEXT.replace("12 months", "1 day")
-    path = tmp_path / "test.toml"
-    path.write_text(text)
-    answer = crlm("trial", str(path), "--replicates", "10", "--quiet")
-    assert answer.code == 2
-    assert "all people have the same answer" in answer.err
+    trial_is_refused(tmp_path, text, "window =", "all people have the same answer")
 
 
 # What is read off patients ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import crlm
+from helpers import crlm, trial_is_refused
 
 from crlm_sim.experiments.simulate import packed_parameters, patient_numbers, simulate_block
 from crlm_sim.outcomes.clocks import times
@@ -126,15 +126,8 @@ def test_trials_that_come_with_the_program_load(path):
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, at, told):
-    text = TEXT.replace(old, new, 1)
-    assert text != TEXT
-    line = next(n for n, line in enumerate(text.split("\n"), start=1) if at in line)
-    path = tmp_path / "test.toml"
-    path.write_text(text)
-    answer = crlm("trial", str(path), "--replicates", "10", "--quiet")
-    assert (answer.code, answer.out) == (2, "")
-    assert f"test.toml:{line}: " in answer.err
-    assert told in answer.err
+    assert old in TEXT
+    trial_is_refused(tmp_path, TEXT.replace(old, new, 1), at, told)
 
 
 def test_factors_must_divide_everybody_once(tmp_path):

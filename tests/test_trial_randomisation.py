@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import crlm
+from helpers import trial_is_refused
 
 from crlm_sim.disease.growth import RESOLUTION_MINUTES
 from crlm_sim.disease.patient import NEVER
@@ -124,13 +124,8 @@ def test_policies_may_differ_in_what_comes_after(tmp_path, text):
 )
 def test_policies_that_differ_before_are_refused(tmp_path, policy):
     """Other margins alone change what is left in the liver and not when it is cleared."""
-    path = tmp_path / "test.toml"
-    path.write_text(TEXT.replace('"upfront_adjuvant"', policy))
-    answer = crlm("trial", str(path), "--replicates", "10", "--quiet")
-    assert (answer.code, answer.out) == (2, "")
-    assert (
-        "test.toml:8: randomisation.at: the arms' policies differ before 'clearance'" in answer.err
-    )
+    text = TEXT.replace('"upfront_adjuvant"', policy)
+    trial_is_refused(tmp_path, text, "at =", "the arms' policies differ before 'clearance'")
 
 
 def test_under_the_null_the_controls_policy_is_all_that_counts(tmp_path):
@@ -141,32 +136,22 @@ def test_under_the_null_the_controls_policy_is_all_that_counts(tmp_path):
 
 
 def test_nobody_who_comes_to_it_is_refused(tmp_path):
-    path = tmp_path / "test.toml"
     text = TEXT.replace("at =", 'eligible = "age > 109 years"\nat =')
-    path.write_text(text)
-    answer = crlm("trial", str(path), "--quiet")
-    assert (answer.code, answer.out) == (2, "")
-    assert "test.toml:7: " in answer.err
-    assert "0 come to randomisation" in answer.err
+    trial_is_refused(tmp_path, text, "[randomisation]", "0 come to randomisation")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "at", "told"),
     [
-        ('"clearance"', '"clearence"', "at =", "did you mean 'clearance'?"),
-        ("at =", 'eligible = "recurent"\nat =', "eligible =", "did you mean 'recurrent'?"),
+        ('"clearance"', '"clearence"', "clearence", "did you mean 'clearance'?"),
+        ("at =", 'eligible = "recurent"\nat =', "recurent", "did you mean 'recurrent'?"),
         ("at =", "when =", "when =", "unknown key 'when'"),
+        ("[design]", "[value]\ncost = 1\n[design]", "[value]", "those randomised at diagnosis"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, at, told):
-    text = TEXT.replace(old, new, 1)
-    line = max(n for n, line in enumerate(text.split("\n")[:12], start=1) if at in line)
-    path = tmp_path / "test.toml"
-    path.write_text(text)
-    answer = crlm("check", str(path))
-    assert answer.code == 2
-    assert f"test.toml:{line}: " in answer.err
-    assert told in answer.err
+    assert old in TEXT
+    trial_is_refused(tmp_path, TEXT.replace(old, new, 1), at, told)
 
 
 def test_a_life_does_not_depend_on_when_it_ends(tmp_path):
