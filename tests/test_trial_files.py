@@ -16,6 +16,8 @@ from helpers import crlm
 from crlm_sim.experiments.simulate import packed_parameters, patient_numbers, simulate_block
 from crlm_sim.outcomes.clocks import times
 from crlm_sim.scenario import ScenarioError, load
+from crlm_sim.trials import spending
+from crlm_sim.trials.boundaries import design_bounds
 from crlm_sim.trials.enrolment import recruitment
 from crlm_sim.trials.file import load_trial
 from crlm_sim.trials.looks import Patients, dates
@@ -107,6 +109,11 @@ def test_trials_that_come_with_the_program_load(path):
         ),
         ('futility = "pocock"', "spending = [0.01, 0.02]", "spending =", "spending ends at 0.02"),
         ('futility = "pocock"', 'spending = "pocok"', "spending =", "did you mean 'pocock'?"),
+        ('"pocock"', '{ hwang_shih_decan = -4 }', "futility =", "did you mean 'hwang_shih_decani'?"),
+        ('"pocock"', '"kim_demets"', "futility =", "write { kim_demets = 2 }"),
+        ('"pocock"', "{ kim_demets = 0 }", "futility =", "is above 0 and at most 50 (got 0)"),
+        ('"pocock"', "{ hwang_shih_decani = 51 }", "futility =", "is from -50 to 50 (got 51)"),
+        ('"pocock"', '"none"\nbinding = true', "binding =", "no futility bound that could be"),
         ('"pfs"', '"psf"', "outcome =", "did you mean 'pfs'?"),
         ('"perioperative"', '"perioperativ"', "reevaluation", "did you mean 'perioperative'?"),
         ('"surgery_alone"', '"surgery_alon"', "surgery_alon", "did you mean 'surgery_alone'?"),
@@ -245,6 +252,23 @@ def test_patients_come_at_the_rate_and_in_the_ratio(tmp_path):
     assert last.std() == pytest.approx(math.sqrt(120) / 10, rel=4.0 / math.sqrt(2 * 2_000))
     imbalance = np.abs((drawn.arm == 1).sum(axis=1) - 80)
     assert imbalance.max() <= 2 * 4
+
+
+@pytest.mark.parametrize("binding", [False, True])
+def test_spending_with_a_number_gives_the_bounds_of_its_function(tmp_path, binding):
+    loaded = trial(
+        tmp_path,
+        "design.spending={ kim_demets = 2 }",
+        "design.futility={ hwang_shih_decani = -4 }",
+        f"design.binding={str(binding).lower()}",
+    )
+    functions = spending.kim_demets(2.0), spending.hwang_shih_decani(-4.0)
+    expected = design_bounds([0.5, 1.0], 0.025, 0.2, *functions, binding=binding)
+    told = operating(loaded, 10)
+    assert [look["upper_z"] for look in told["looks"]] == pytest.approx(expected.upper)
+    assert [look["lower_z"] for look in told["looks"]] == pytest.approx(expected.lower)
+    error = told["analytic"]["type_1_error"]
+    assert error == pytest.approx(0.025, abs=1e-9) if binding else error < 0.0249
 
 
 def test_dates_of_looks_may_be_fixed(tmp_path):

@@ -43,6 +43,7 @@ from crlm_sim.scenario.source import Source, merged
 from crlm_sim.trials import spending
 from crlm_sim.trials.boundaries import Bounds, check_fractions, design_bounds
 from crlm_sim.trials.events import LogRankTest
+from crlm_sim.trials.spending import Said
 
 ENDPOINTS = {
     "os": "os",
@@ -56,10 +57,11 @@ TESTS = ("log_rank", "fleming_harrington", "max_combo", "restricted_mean", "cox"
 ONE_LOOK = ("max_combo", "restricted_mean")
 """Tests whose z at several looks have no bounds here."""
 MODEL, NULL = "model", "null"
-_SPENDING = {"obrien_fleming": spending.obrien_fleming, "pocock": spending.pocock}
 _NO_FUTILITY = "none"
 LEAST_PEOPLE = 100
 """Of fewer the error of what they show cannot be told."""
+_USUAL = {"kim_demets": 2.0, "hwang_shih_decani": -4.0}
+"""Numbers that these spending functions often have."""
 _RUN: dict[str, Any] = {"draws": "mean", "patients": 50_000}
 """What [run] says in a trial file that leaves it out."""
 _TOP = (
@@ -109,17 +111,33 @@ def _read_wholes(value: object) -> tuple[int, ...]:
     raise Wrong(f"must be a list of whole numbers (got {shown(value)})", "such as [4, 6]")
 
 
-def _read_spending(value: object) -> str | tuple[float, ...]:
+def _read_spending(value: object) -> Said:
     if isinstance(value, list):
         return _read_numbers(value)
-    if isinstance(value, str) and value in _SPENDING:
+    if isinstance(value, str) and value in spending.NAMED:
         return value
-    hint = nearest(value, list(_SPENDING)) if isinstance(value, str) else ""
-    named = ", ".join(f"'{name}'" for name in _SPENDING)
-    raise Wrong(f"must be {named} or what is spent by each look (got {shown(value)})", hint)
+    word = next(iter(value), "") if isinstance(value, dict) else value
+    if isinstance(value, dict) and len(value) == 1 and word in spending.NUMBERED:
+        return _read_numbered(word, value[word])
+    hint = nearest(word, [*spending.NAMED, *spending.NUMBERED]) if isinstance(word, str) else ""
+    if word in spending.NUMBERED:
+        hint = f"write {{ {word} = {_USUAL[word]:g} }}"
+    listed = [f"'{name}'" for name in spending.NAMED]
+    listed += [f"{{ {name} = … }}" for name in spending.NUMBERED]
+    text = f"must be {', '.join(listed)} or what is spent by each look (got {shown(value)})"
+    raise Wrong(text, hint)
 
 
-def _read_futility(value: object) -> str | tuple[float, ...]:
+def _read_numbered(name: str, value: object) -> dict[str, float]:
+    number = quantities.finite(value)
+    try:
+        spending.NUMBERED[name](number)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return {name: number}
+
+
+def _read_futility(value: object) -> Said:
     return _NO_FUTILITY if value == _NO_FUTILITY else _read_spending(value)
 
 
@@ -241,8 +259,9 @@ class Design(_Part):
     events: Annotated[int | None, *within(1, MOST_PATIENTS)] = None
     looks: Annotated[tuple[float, ...], BeforeValidator(_read_numbers)] = (1.0,)
     dates: Annotated[tuple[float, ...] | None, BeforeValidator(_read_months_list)] = None
-    spending: Annotated[str | tuple[float, ...], BeforeValidator(_read_spending)] = "obrien_fleming"
-    futility: Annotated[str | tuple[float, ...], BeforeValidator(_read_futility)] = _NO_FUTILITY
+    spending: Annotated[Said, BeforeValidator(_read_spending)] = "obrien_fleming"
+    futility: Annotated[Said, BeforeValidator(_read_futility)] = _NO_FUTILITY
+    binding: YesOrNo = False
     test: Annotated[str, *chosen(TESTS)] = "log_rank"
     rho: NotNegative = 0.0
     gamma: NotNegative = 0.0
@@ -253,16 +272,10 @@ class Design(_Part):
 
     def bounds(self) -> Bounds:
         """Bounds of z at the looks. Raises ValueError if errors cannot be spent so."""
-        functions = [
-            None
-            if how == _NO_FUTILITY
-            else _SPENDING[how]
-            if isinstance(how, str)
-            else spending.given(how)
-            for how in (self.spending, self.futility)
-        ]
-        assert functions[0] is not None
-        return design_bounds(self.looks, self.alpha, 1.0 - self.power, functions[0], functions[1])
+        futile = None if self.futility == _NO_FUTILITY else spending.stated(self.futility)
+        spent = spending.stated(self.spending)
+        beta = 1.0 - self.power
+        return design_bounds(self.looks, self.alpha, beta, spent, futile, self.binding)
 
 
 class Value(_Part):
@@ -483,12 +496,16 @@ def _check_design(trial: Trial) -> None:
     for key in ("spending", "futility"):
         try:
             if key == "spending":
-                design.model_copy(update={"futility": _NO_FUTILITY}).bounds()
+                alone = {"futility": _NO_FUTILITY, "binding": False}
+                design.model_copy(update=alone).bounds()
             else:
                 design.bounds()
         except ValueError as error:
             source.wrong(("design", key), str(error))
             return
+    if design.binding and design.futility == _NO_FUTILITY:
+        text = "there is no futility bound that could be binding"
+        source.wrong(("design", "binding"), text, "say how futility is spent")
     if not design.hazard_ratio < design.margin:
         text = f"must be below the null, {design.margin:g} (got {design.hazard_ratio:g})"
         source.wrong(("design", "hazard_ratio"), text)
