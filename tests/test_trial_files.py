@@ -109,7 +109,12 @@ def test_trials_that_come_with_the_program_load(path):
         ),
         ('futility = "pocock"', "spending = [0.01, 0.02]", "spending =", "spending ends at 0.02"),
         ('futility = "pocock"', 'spending = "pocok"', "spending =", "did you mean 'pocock'?"),
-        ('"pocock"', '{ hwang_shih_decan = -4 }', "futility =", "did you mean 'hwang_shih_decani'?"),
+        (
+            '"pocock"',
+            "{ hwang_shih_decan = -4 }",
+            "futility =",
+            "did you mean 'hwang_shih_decani'?",
+        ),
         ('"pocock"', '"kim_demets"', "futility =", "write { kim_demets = 2 }"),
         ('"pocock"', "{ kim_demets = 0 }", "futility =", "is above 0 and at most 50 (got 0)"),
         ('"pocock"', "{ hwang_shih_decani = 51 }", "futility =", "is from -50 to 50 (got 51)"),
@@ -323,8 +328,8 @@ FIXED = ("looks=[1.0]", "futility=none", "events=278")
 SEQUENTIAL = ("looks=[0.5, 0.75, 1.0]", "futility=none", "events=278")
 
 
-def eortc(truth: float | str, design: tuple[str, ...]):
-    settings = [f"truth={truth}", "run.patients=5000", *(f"design.{one}" for one in design)]
+def eortc(truth: float | str, design: tuple[str, ...], *more: str):
+    settings = [f"truth={truth}", "run.patients=5000", *(f"design.{one}" for one in design), *more]
     return operating(load_trial(TRIALS / "eortc_40983.toml", settings), 20_000)
 
 

@@ -22,6 +22,7 @@ def trial_text(found: dict[str, Any]) -> str:
         ["months to recruit all", _interval(found["accrual_months"]), _value(planned["accrual"])],
         ["diagnosed for each randomised", f"{found['screened_per_randomised']:.1f}", ""],
         *_recruited_rows(found),
+        *_resized_rows(found["reestimation"]),
         [
             "hazard ratio, last look",
             f"{found['hazard_ratio']:.2f}",
@@ -100,6 +101,23 @@ def _recruited_rows(found: dict[str, Any]) -> list[list[str]]:
         name = f"filled by month {found['planned_months']:g}, %"
         rows.append([name, _interval(found["recruited_in_time"], 1, 100.0), ""])
     return rows
+
+
+def _resized_rows(resized: dict[str, Any] | None) -> list[list[str]]:
+    if resized is None:
+        return []
+    size = resized["size"]
+    spread = f"{size['mean']:,.0f} ({size['p05']:,.0f} to {size['p95']:,.0f})"
+    shares = (
+        ("  more than planned, %", "increased"),
+        (f"  {resized['most']:,}, the most, %", "at_most"),
+        (f"events by month {resized['by']:g}, %", "events_in_time"),
+        ("  without re-estimation, %", "events_in_time_as_planned"),
+    )
+    return [
+        ["patients wanted in the end (90 % of trials)", spread, ""],
+        *([name, f"{100.0 * resized[key]:.1f}", ""] for name, key in shares),
+    ]
 
 
 def _median_rows(found: dict[str, Any]) -> list[list[str]]:

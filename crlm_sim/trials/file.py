@@ -80,6 +80,7 @@ _TOP = (
     "design",
     "economics",
     "value",
+    "reestimation",
 )
 _BELOW = ("run", "population", "parameters", "economics")
 """Sections a trial file has in common with a scenario."""
@@ -285,6 +286,18 @@ class Value(_Part):
     cost_per_patient: NotNegative = 0.0
 
 
+class Reestimation(_Part):
+    """A look at the events of both arms together, after which more patients may be wanted.
+
+    `enrolled` is the share of the planned patients who are in by then, `by` the month when the last
+    look's events are to be there (the last of `dates` if not said).
+    """
+
+    enrolled: PositiveShare = 0.5
+    by: SomeMonths = None
+    patients_at_most: Annotated[int, *within(2, 100_000)]
+
+
 @dataclass(frozen=True)
 class Trial:
     """A trial as read from its file; times are in months. `source` is kept to tell where."""
@@ -298,6 +311,7 @@ class Trial:
     endpoint: Endpoint
     design: Design
     value: Value | None
+    reestimation: Reestimation | None
     scenario: Scenario
     policies: tuple[str, str]
     source: Source
@@ -311,6 +325,18 @@ class Trial:
     def events(self) -> int:
         """Events of the last look: as stated, else what the formula asks for."""
         return self.design.events or _events_needed(self.design, self.ratio)
+
+    @property
+    def most_patients(self) -> int:
+        """Patients that may be wanted at the most."""
+        return self.reestimation.patients_at_most if self.reestimation else self.accrual.patients
+
+    @property
+    def events_by(self) -> float:
+        """Month by which re-estimation wants the events; infinite without it."""
+        if self.reestimation is None:
+            return math.inf
+        return self.reestimation.by or (self.design.dates or (math.inf,))[-1]
 
     @property
     def without_effect(self) -> bool:
@@ -348,12 +374,13 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     arms = _each(source, "arm", Arm)
     sites = _each(source, "site", Site)
     parts = {
-        "accrual": part(source, Accrual, ("accrual",)) if "accrual" in source.data else None,
+        "accrual": _optional(source, Accrual, "accrual"),
         "allocation": part(source, Allocation, ("allocation",)),
         "endpoint": part(source, Endpoint, ("endpoint",)),
-        "design": part(source, Design, ("design",)) if "design" in source.data else None,
+        "design": _optional(source, Design, "design"),
     }
-    value = part(source, Value, ("value",)) if "value" in source.data else None
+    value = _optional(source, Value, "value")
+    more = _optional(source, Reestimation, "reestimation")
     _check_arms(source, arms)
     if source.problems or head is None or None in parts.values():
         raise ScenarioError(source.problems)
@@ -365,6 +392,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         pair,
         tuple(sites),
         value=value,
+        reestimation=more,
         scenario=scenario,
         policies=policies,
         source=source,
@@ -373,6 +401,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     _check_design(trial)
     _check_accrual(trial)
     _check_allocation(trial)
+    _check_reestimation(trial)
     if source.problems:
         raise ScenarioError(source.problems)
     return trial
@@ -385,6 +414,11 @@ def _head(source: Source) -> Head | None:
     except ValidationError as error:
         note_errors(source, error, (), _TOP)
         return None
+
+
+def _optional(source: Source, model: type[Any], key: str) -> Any:
+    """A section of the file as its model; None if it is left out."""
+    return part(source, model, (key,)) if key in source.data else None
 
 
 def _each(source: Source, key: str, model: type[Any]) -> list[Any]:
@@ -562,6 +596,18 @@ def _check_allocation(trial: Trial) -> None:
         source.wrong(("allocation", "factors"), error.message, error.suggestion)
     except Wrong as error:
         source.wrong(("allocation", "factors"), str(error), error.suggestion)
+
+
+def _check_reestimation(trial: Trial) -> None:
+    said, source = trial.reestimation, trial.source
+    if said is None:
+        return
+    if said.patients_at_most <= trial.accrual.patients:
+        text = f"must be above the {trial.accrual.patients} patients planned"
+        source.wrong(("reestimation", "patients_at_most"), text)
+    if not math.isfinite(trial.events_by):
+        text = "by is missing: the month by which the events are wanted"
+        source.report(("reestimation",), text, 'such as by = "60 months"', key=True)
 
 
 def packed_conditions(said: Allocation) -> np.ndarray:

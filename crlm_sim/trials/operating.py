@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, comparisons, timing, value
+from crlm_sim.trials import allocation, comparisons, reestimation, timing, value
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -53,7 +53,7 @@ def operating(
     """
     draws = trial.scenario.run.draw_numbers
     each = max(replicates // len(draws), 1)
-    size = block or max(_MOST_AT_ONCE // trial.accrual.patients, 1)
+    size = block or max(_MOST_AT_ONCE // trial.most_patients, 1)
     wanted = trial.scenario.run.patients
     found, means = [], []
     for number, draw in enumerate(draws):
@@ -82,6 +82,7 @@ class _Draw:
     analyses: Analyses
     last: Floats
     """When the last patient was enrolled in each replicate, infinite if that never was."""
+    resized: list[reestimation.Resized]
 
 
 def looks_of(trial: Trial) -> list[timing.Look]:
@@ -100,19 +101,30 @@ def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray
     """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
     looks, test = looks_of(trial), z_of(trial.design)
-    parts, last = [], []
+    parts, last, sizes = [], [], []
     for numbers in blocks:
-        patients = draw_patients(trial, people, coming, numbers, draw)
+        drawn = draw_patients(trial, people, coming, numbers, draw)
+        patients, resized = reestimation.resized(trial, drawn, coming)
         parts.append(analyse(patients, looks, test))
-        last.append(patients.enrolment.max(axis=1))
-    return _Draw(people, coming, _joined(parts), np.concatenate(last))
+        last.append(_last_enrolled(trial, patients, resized))
+        sizes += [resized] if resized else []
+    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes)
+
+
+def _last_enrolled(
+    trial: Trial, patients: Patients, resized: reestimation.Resized | None
+) -> Floats:
+    """When the last patient wanted is enrolled; they are in the order of enrolment."""
+    if resized is None:
+        return patients.enrolment[:, -1]
+    return np.take_along_axis(patients.enrolment, resized.size[:, None] - 1, axis=1)[:, 0]
 
 
 def draw_patients(
     trial: Trial, people: People, coming: Recruitment, trials: np.ndarray, draw: int
 ) -> Patients:
     """The patients of the replicates of these numbers: who, when, which arm, until when."""
-    seed, size = trial.scenario.run.seed, trial.accrual.patients
+    seed, size = trial.scenario.run.seed, trial.most_patients
     which, leaving = uniforms(seed, draw, trials, size, 0)
     gap, _ = uniforms(seed, draw, trials, size, 1)
     person = (which * people.event.shape[1]).astype(np.int64)
@@ -185,6 +197,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
     planned = trial.accrual.planned
     in_time = None if planned is None else wilson(int((last <= planned).sum()), len(last))
     people = [draw.people for draw in found]
+    resized = [one for draw in found for one in draw.resized]
     return {
         "title": trial.head.title,
         "trial": trial.name,
@@ -210,6 +223,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "planned_months": planned,
         "recruited_in_time": None if in_time is None else _entry(in_time),
         "screened_per_randomised": _screened(trial, people),
+        "reestimation": reestimation.told(trial, resized) if resized else None,
         "hazard_ratio": math.exp(average),
         "hazard_ratio_at_end": _ratio(told.estimate),
         "hazard_ratio_if_shown": _ratio(told.estimate_if_shown),
