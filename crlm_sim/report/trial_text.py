@@ -32,7 +32,10 @@ def trial_text(found: dict[str, Any]) -> str:
         *_median_rows(found),
     ]
     parts: list[Any] = [table(title, ["", "simulated (interval)", "by formula"], rows), ""]
-    parts += [_looks(found), "", *_notes(found)]
+    parts += [_looks(found), ""]
+    if found["subgroups"]:
+        parts += [_subgroups(found["subgroups"]), ""]
+    parts += _notes(found)
     if found["value_stated"] and not found["value"]:
         parts.append(
             "What it is worth is told of the model's truth over 50 draws of the posterior or more "
@@ -152,6 +155,27 @@ def _looks(found: dict[str, Any]) -> Any:
     return table("Looks", columns, rows)
 
 
+def _subgroups(told: dict[str, Any]) -> Any:
+    rows = [
+        [
+            one["name"],
+            _percent(one["share"]),
+            f"{one['patients']:,.0f}",
+            _value(one["hazard_ratio"], 2),
+            _value(one["hazard_ratio_if_claimed"], 2),
+            _interval(one["power"], 1, 100.0),
+            _interval(one["power_alone"], 1, 100.0),
+        ]
+        for one in told["each"]
+    ]
+    shares = [_interval(told[key], 1, 100.0) for key in ("any", "any_alone")]
+    rows.append(["any of them", "", "", "", "", *shares])
+    columns = ["subgroup", "of all", "patients", "HR", "HR where claimed", "claimed, %"]
+    how = told["multiplicity"].replace("_", " ")
+    title = f"Subgroups, after an effect in all ({how})"
+    return table(title, [*columns, "alone at full alpha, %"], rows)
+
+
 def _notes(found: dict[str, Any]) -> list[str]:
     ratios = ", ".join(
         f"{_value(value, 2)} after {when}"
@@ -163,6 +187,8 @@ def _notes(found: dict[str, Any]) -> list[str]:
             "Intervals are of the replicates. That the people are so many adds a standard error of"
             f" {100.0 * found['power_error_of_people']:.1f} points of power (more: run.patients)."
         )
+    for one in (found["subgroups"] or {"each": []})["each"]:
+        notes.append(f"Subgroup {one['name']}: {one['when']}.")
     for number, look in enumerate(found["looks"]):
         reached = look["events_reached"]
         if reached is not None and reached < 1.0:

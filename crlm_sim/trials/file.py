@@ -56,6 +56,8 @@ ENDPOINTS = {
 TESTS = ("log_rank", "fleming_harrington", "max_combo", "restricted_mean", "cox")
 ONE_LOOK = ("max_combo", "restricted_mean")
 """Tests whose z at several looks have no bounds here."""
+MULTIPLICITY = ("holm", "hochberg", "fixed_sequence")
+"""How claims about several subgroups are kept from being false."""
 MODEL, NULL = "model", "null"
 _NO_FUTILITY = "none"
 LEAST_PEOPLE = 100
@@ -81,6 +83,7 @@ _TOP = (
     "economics",
     "value",
     "reestimation",
+    "subgroup",
 )
 _BELOW = ("run", "population", "parameters", "economics")
 """Sections a trial file has in common with a scenario."""
@@ -269,6 +272,7 @@ class Design(_Part):
     tau: SomeMonths = None
     margin: Ratio = 1.0
     stratified: YesOrNo = False
+    multiplicity: Annotated[str, *chosen(MULTIPLICITY)] = "holm"
     control_median: SomeMonths = None
 
     def bounds(self) -> Bounds:
@@ -284,6 +288,13 @@ class Value(_Part):
 
     cost: SomeNotNegative = None
     cost_per_patient: NotNegative = 0.0
+
+
+class Subgroup(_Part):
+    """Patients of whom an effect may be claimed too: those who meet a condition at diagnosis."""
+
+    name: Name
+    when: Annotated[str, BeforeValidator(read_condition)]
 
 
 class Reestimation(_Part):
@@ -312,6 +323,7 @@ class Trial:
     design: Design
     value: Value | None
     reestimation: Reestimation | None
+    subgroups: tuple[Subgroup, ...]
     scenario: Scenario
     policies: tuple[str, str]
     source: Source
@@ -373,6 +385,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     head = _head(source)
     arms = _each(source, "arm", Arm)
     sites = _each(source, "site", Site)
+    subgroups = _each(source, "subgroup", Subgroup)
     parts = {
         "accrual": _optional(source, Accrual, "accrual"),
         "allocation": part(source, Allocation, ("allocation",)),
@@ -393,6 +406,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         tuple(sites),
         value=value,
         reestimation=more,
+        subgroups=tuple(subgroups),
         scenario=scenario,
         policies=policies,
         source=source,
@@ -402,6 +416,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     _check_accrual(trial)
     _check_allocation(trial)
     _check_reestimation(trial)
+    _check_subgroups(trial)
     if source.problems:
         raise ScenarioError(source.problems)
     return trial
@@ -590,12 +605,32 @@ def _check_allocation(trial: Trial) -> None:
         source.wrong(("allocation", "sizes"), text, f"such as [{2 * whole}]")
     if said.method == "minimisation" and not said.factors:
         source.report(("allocation", "method"), "minimisation needs [allocation.factors]")
+    _check_conditions(trial, ("allocation", "factors"), _levels(said))
+
+
+def _check_subgroups(trial: Trial) -> None:
+    seen: set[str] = set()
+    for number, said in enumerate(trial.subgroups):
+        if said.name in seen:
+            text = f"there is a subgroup '{said.name}' before it"
+            trial.source.wrong(("subgroup", number, "name"), text)
+        seen.add(said.name)
+    if not trial.subgroups and "multiplicity" in trial.design.model_fields_set:
+        text = "is about subgroups, and there are none"
+        trial.source.wrong(("design", "multiplicity"), text, "add a [[subgroup]]")
+    if trial.subgroups:
+        conditions = [*_levels(trial.allocation), *(said.when for said in trial.subgroups)]
+        _check_conditions(trial, ("subgroup",), conditions)
+
+
+def _check_conditions(trial: Trial, path: Path, conditions: list[str]) -> None:
+    """Note what keeps these conditions from being compiled together."""
     try:
-        packed_conditions(said)
+        packed_rules([(condition, {}) for condition in conditions])
     except RuleError as error:
-        source.wrong(("allocation", "factors"), error.message, error.suggestion)
+        trial.source.wrong(path, error.message, error.suggestion)
     except Wrong as error:
-        source.wrong(("allocation", "factors"), str(error), error.suggestion)
+        trial.source.wrong(path, str(error), error.suggestion)
 
 
 def _check_reestimation(trial: Trial) -> None:
@@ -610,9 +645,12 @@ def _check_reestimation(trial: Trial) -> None:
         source.report(("reestimation",), text, 'such as by = "60 months"', key=True)
 
 
-def packed_conditions(said: Allocation) -> np.ndarray:
-    """All factors' conditions, one factor after the other, as the compiled code reads them."""
-    levels: list[tuple[str, dict[str, Any]]] = [
-        (level, {}) for factor in said.factors.values() for level in factor
-    ]
-    return packed_rules(levels)
+def packed_conditions(trial: Trial) -> np.ndarray:
+    """Conditions at diagnosis as the compiled code reads them: of the factors, of the subgroups."""
+    conditions = [*_levels(trial.allocation), *(said.when for said in trial.subgroups)]
+    return packed_rules([(condition, {}) for condition in conditions])
+
+
+def _levels(said: Allocation) -> list[str]:
+    """All factors' conditions, one factor after the other."""
+    return [level for factor in said.factors.values() for level in factor]

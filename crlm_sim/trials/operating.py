@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, comparisons, reestimation, timing, value
+from crlm_sim.trials import allocation, comparisons, reestimation, subgroups, timing, value
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -83,6 +83,7 @@ class _Draw:
     last: Floats
     """When the last patient was enrolled in each replicate, infinite if that never was."""
     resized: list[reestimation.Resized]
+    in_subgroups: list[subgroups.Found]
 
 
 def looks_of(trial: Trial) -> list[timing.Look]:
@@ -100,15 +101,20 @@ def event_counts(trial: Trial) -> list[int]:
 def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray]) -> _Draw:
     """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
-    looks, test = looks_of(trial), z_of(trial.design)
-    parts, last, sizes = [], [], []
+    looks, test, bounds = looks_of(trial), z_of(trial.design), trial.design.bounds()
+    parts, last, sizes, inside = [], [], [], []
     for numbers in blocks:
         drawn = draw_patients(trial, people, coming, numbers, draw)
         patients, resized = reestimation.resized(trial, drawn, coming)
         parts.append(analyse(patients, looks, test))
         last.append(_last_enrolled(trial, patients, resized))
         sizes += [resized] if resized else []
-    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes)
+        if trial.subgroups:
+            ends = stop(parts[-1].z, bounds.upper, bounds.lower).look
+            date = np.take_along_axis(parts[-1].date, ends[:, None], axis=1)[:, 0]
+            members = people.members[persons(trial, people, numbers, draw)]
+            inside.append(subgroups.look_into(patients, members, date, test))
+    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes, inside)
 
 
 def _last_enrolled(
@@ -125,9 +131,9 @@ def draw_patients(
 ) -> Patients:
     """The patients of the replicates of these numbers: who, when, which arm, until when."""
     seed, size = trial.scenario.run.seed, trial.most_patients
-    which, leaving = uniforms(seed, draw, trials, size, 0)
+    _, leaving = uniforms(seed, draw, trials, size, 0)
     gap, _ = uniforms(seed, draw, trials, size, 1)
-    person = (which * people.event.shape[1]).astype(np.int64)
+    person = persons(trial, people, trials, draw)
     enrolment = coming.dates(np.cumsum(-np.log(gap), axis=1))
     arm = _arms(trial, people, person, trials, draw)
     hazard = monthly_dropout(trial)
@@ -135,6 +141,12 @@ def draw_patients(
     stratum = people.stratum[person] if trial.design.stratified else None
     event = people.event[arm, person]
     return Patients(enrolment, event, np.minimum(left, people.followed[arm, person]), arm, stratum)
+
+
+def persons(trial: Trial, people: People, trials: np.ndarray, draw: int) -> np.ndarray:
+    """Which of the people each patient of the trials is, (trials, patients)."""
+    which, _ = uniforms(trial.scenario.run.seed, draw, trials, trial.most_patients, 0)
+    return (which * people.event.shape[1]).astype(np.int64)
 
 
 def monthly_dropout(trial: Trial) -> float:
@@ -198,6 +210,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
     in_time = None if planned is None else wilson(int((last <= planned).sum()), len(last))
     people = [draw.people for draw in found]
     resized = [one for draw in found for one in draw.resized]
+    inside = [one for draw in found for one in draw.in_subgroups]
     return {
         "title": trial.head.title,
         "trial": trial.name,
@@ -224,6 +237,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "recruited_in_time": None if in_time is None else _entry(in_time),
         "screened_per_randomised": _screened(trial, people),
         "reestimation": reestimation.told(trial, resized) if resized else None,
+        "subgroups": subgroups.told(trial, inside, stops, people) if inside else None,
         "hazard_ratio": math.exp(average),
         "hazard_ratio_at_end": _ratio(told.estimate),
         "hazard_ratio_if_shown": _ratio(told.estimate_if_shown),

@@ -31,12 +31,14 @@ class People:
     """Eligible patients with what would happen to each in either arm, times in months.
 
     `event` is infinite if it never comes before `followed` ends; both are (2, patients), the
-    control first. `levels` is the level of each patient in each factor, (patients, factors).
+    control first. `levels` is the level of each patient in each factor, (patients, factors), and
+    `members` whether each is in each subgroup, (patients, subgroups).
     """
 
     event: Floats
     followed: Floats
     levels: NDArray[np.int64]
+    members: NDArray[np.bool_]
     eligible_share: float
 
     @property
@@ -83,7 +85,7 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
     """
     scenario = trial.scenario
     params = packed_parameters(scenario, draw)
-    conditions = packed_conditions(trial.allocation)
+    conditions = packed_conditions(trial)
     events, followed, met = [], [], []
     last = done = 0
     for numbers in _numbers(trial, params, draw):
@@ -97,10 +99,12 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
         last, done = int(numbers[-1]) + 1, done + len(numbers)
         progress(done)
     share = done / last
+    every = np.concatenate(met) if met else np.zeros((done, 0), np.bool_)
     found = People(
         np.concatenate(events, axis=1),
         np.concatenate(followed, axis=1),
-        _levels(trial, np.concatenate(met) if met else np.zeros((done, 0), np.bool_)),
+        _levels(trial, every),
+        _members(trial, every),
         share,
     )
     return _imposed(found, trial.head.truth) if isinstance(trial.head.truth, float) else found
@@ -153,6 +157,15 @@ def _levels(trial: Trial, met: NDArray[np.bool_]) -> NDArray[np.int64]:
             raise trial.refuse(path, f"levels leave somebody out: {share:.1f} % of patients")
         columns.append(own.argmax(axis=1))
     return np.array(columns, np.int64).T.reshape(len(met), len(columns))
+
+
+def _members(trial: Trial, met: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Who is in each subgroup, whose conditions come last of all conditions met."""
+    found = met[:, met.shape[1] - len(trial.subgroups) :]
+    for number in np.flatnonzero(~found.any(axis=0)):
+        path = ("subgroup", int(number), "when")
+        raise trial.refuse(path, f"the subgroup is empty: none of {len(met):,} people is in it")
+    return found
 
 
 def _imposed(people: People, ratio: float) -> People:
