@@ -23,6 +23,7 @@ def trial_text(found: dict[str, Any]) -> str:
         ["diagnosed for each randomised", f"{found['screened_per_randomised']:.1f}", ""],
         *_recruited_rows(found),
         *_resized_rows(found["reestimation"]),
+        *_crossed_rows(found["crossover"]),
         [
             "hazard ratio, last look",
             f"{found['hazard_ratio']:.2f}",
@@ -120,6 +121,15 @@ def _resized_rows(resized: dict[str, Any] | None) -> list[list[str]]:
     return [
         ["patients wanted in the end (90 % of trials)", spread, ""],
         *([name, f"{100.0 * resized[key]:.1f}", ""] for name, key in shares),
+    ]
+
+
+def _crossed_rows(crossed: dict[str, Any] | None) -> list[list[str]]:
+    if crossed is None:
+        return []
+    shares = (("progressed", "progressed"), ("  and crossed over", "crossed_over"))
+    return [
+        [f"{name}, % of the control", f"{100.0 * crossed[key]:.1f}", ""] for name, key in shares
     ]
 
 

@@ -58,6 +58,9 @@ ONE_LOOK = ("max_combo", "restricted_mean")
 """Tests whose z at several looks have no bounds here."""
 MULTIPLICITY = ("holm", "hochberg", "fixed_sequence")
 """How claims about several subgroups are kept from being false."""
+_CROSSING = "crossing_over"
+_AFTER_PROGRESSION = ("os", "hepatic_pfs", "local")
+"""Endpoints that go on after a progression."""
 MODEL, NULL = "model", "null"
 _NO_FUTILITY = "none"
 LEAST_PEOPLE = 100
@@ -84,6 +87,7 @@ _TOP = (
     "value",
     "reestimation",
     "subgroup",
+    "crossover",
 )
 _BELOW = ("run", "population", "parameters", "economics")
 """Sections a trial file has in common with a scenario."""
@@ -309,9 +313,23 @@ class Reestimation(_Part):
     patients_at_most: Annotated[int, *within(2, 100_000)]
 
 
+class Crossover(_Part):
+    """Patients of the control who get another policy when they progress, from a month on.
+
+    The policy is the control's until then. `share` is of those who progress.
+    """
+
+    policy: Any
+    share: Proportion = 1.0
+    opens: Months = 0.0
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A trial as read from its file; times are in months. `source` is kept to tell where."""
+    """A trial as read from its file; times are in months. `source` is kept to tell where.
+
+    `policies` are the arms' in the scenario, `crossing` that of who crosses over.
+    """
 
     name: str
     head: Head
@@ -324,8 +342,10 @@ class Trial:
     value: Value | None
     reestimation: Reestimation | None
     subgroups: tuple[Subgroup, ...]
+    crossover: Crossover | None
     scenario: Scenario
     policies: tuple[str, str]
+    crossing: str | None
     source: Source
 
     @property
@@ -394,11 +414,19 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     }
     value = _optional(source, Value, "value")
     more = _optional(source, Reestimation, "reestimation")
+    crossover = _optional(source, Crossover, "crossover")
     _check_arms(source, arms)
+    if crossover:
+        _check_policy(source, ("crossover", "policy"), crossover.policy)
     if source.problems or head is None or None in parts.values():
         raise ScenarioError(source.problems)
     pair: Any = tuple(arms)
-    scenario, policies = _scenario(source, path, head, pair)
+    followed: dict[Path, tuple[str, Any]] = {
+        ("arm", number, "policy"): (arm.name, arm.policy) for number, arm in enumerate(arms)
+    }
+    if crossover:
+        followed["crossover", "policy"] = (_CROSSING, crossover.policy)
+    scenario, names = _scenario(source, path, head, followed)
     trial = Trial(
         path.stem,
         head,
@@ -407,8 +435,10 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         value=value,
         reestimation=more,
         subgroups=tuple(subgroups),
+        crossover=crossover,
         scenario=scenario,
-        policies=policies,
+        policies=(names[0], names[1]),
+        crossing=names[2] if crossover else None,
         source=source,
         **parts,  # type: ignore[arg-type]
     )
@@ -417,6 +447,7 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     _check_allocation(trial)
     _check_reestimation(trial)
     _check_subgroups(trial)
+    _check_crossover(trial)
     if source.problems:
         raise ScenarioError(source.problems)
     return trial
@@ -469,18 +500,25 @@ def _check_arms(source: Source, arms: list[Arm]) -> None:
     if len({arm.name for arm in arms}) < len(arms):
         source.wrong(("arm", 1, "name"), f"a second arm is called '{arms[0].name}'")
     for number, arm in enumerate(arms):
-        if not isinstance(arm.policy, str | dict):
-            text = f"must be a policy's name or settings in braces (got {shown(arm.policy)})"
-            source.wrong(("arm", number, "policy"), text, 'such as policy = "standard"')
+        _check_policy(source, ("arm", number, "policy"), arm.policy)
+
+
+def _check_policy(source: Source, path: Path, policy: object) -> None:
+    if not isinstance(policy, str | dict):
+        text = f"must be a policy's name or settings in braces (got {shown(policy)})"
+        source.wrong(path, text, 'such as policy = "standard"')
 
 
 # As a scenario -----------------------------------------------------------------------------------
 
 
 def _scenario(
-    source: Source, path: FilePath, head: Head, arms: tuple[Arm, Arm]
-) -> tuple[Scenario, tuple[str, str]]:
-    """The scenario whose policies are the arms, and each arm's policy in it."""
+    source: Source, path: FilePath, head: Head, followed: dict[Path, tuple[str, Any]]
+) -> tuple[Scenario, list[str]]:
+    """The scenario with the policies that are followed, and the name of each in it.
+
+    `followed` has a name and a policy, by name or as changes, at the path where the latter stands.
+    """
     base = read_file(path.parent / head.scenario) if head.scenario else None
     known = dict((base.data.get("policy") if base else None) or {})
     own = {key: source.data[key] for key in _BELOW if key in source.data}
@@ -489,21 +527,18 @@ def _scenario(
     places = {p: place for p, place in source.places.items() if p[0] in own}
     policies: dict[str, Any] = {}
     names = []
-    for number, arm in enumerate(arms):
-        at: Path = ("arm", number, "policy")
-        if isinstance(arm.policy, str) and arm.policy in known:
-            names.append(arm.policy)
+    for at, (name, policy) in followed.items():
+        if isinstance(policy, str) and policy in known:
+            names.append(policy)
             continue
-        if arm.name in known:
-            text = (
-                f"the scenario has a policy '{arm.name}', which this arm does not follow as it is"
-            )
-            source.wrong(("arm", number, "name"), text, "choose another name")
+        if name in known or name in policies:
+            text = f"the scenario has a policy '{name}', which this arm does not follow as it is"
+            source.wrong((*at[:-1], "name"), text, "choose another name")
             continue
-        said = {"base": arm.policy} if isinstance(arm.policy, str) else dict(arm.policy)
-        policies[arm.name] = {"base": "standard", **said}
-        names.append(arm.name)
-        places |= _arm_places(source, at, arm.name)
+        said = {"base": policy} if isinstance(policy, str) else dict(policy)
+        policies[name] = {"base": "standard", **said}
+        names.append(name)
+        places |= _policy_places(source, at, name)
     if source.problems:
         raise ScenarioError(source.problems)
     own["policy"] = policies
@@ -514,17 +549,17 @@ def _scenario(
     if found.region.hospitals:
         source.wrong(("scenario",), "a scenario with hospitals has no trials", "choose another")
         raise ScenarioError(source.problems)
-    return found, (names[0], names[1])
+    return found, names
 
 
-def _arm_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
-    """Where what an arm says of its policy stands, for the policy of that name."""
+def _policy_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
+    """Where what is said of a policy stands, for the policy of that name."""
     new: Path = ("policy", name)
     place = source.place(old)
     found: dict[Path, Place] = {new: place, (*new, "base"): place}
     for path, where in source.places.items():
-        if path[:3] == old and len(path) > 3:
-            found[(*new, *path[3:])] = where
+        if path[: len(old)] == old and len(path) > len(old):
+            found[(*new, *path[len(old) :])] = where
     return found
 
 
@@ -606,6 +641,20 @@ def _check_allocation(trial: Trial) -> None:
     if said.method == "minimisation" and not said.factors:
         source.report(("allocation", "method"), "minimisation needs [allocation.factors]")
     _check_conditions(trial, ("allocation", "factors"), _levels(said))
+
+
+def _check_crossover(trial: Trial) -> None:
+    if trial.crossover is None or trial.crossover.share == 0.0:
+        return
+    if isinstance(trial.head.truth, float):
+        text = "a hazard ratio is not imposed on patients who cross over"
+        trial.source.wrong(("truth",), text, "set crossover.share to 0")
+    if trial.endpoint.outcome not in _AFTER_PROGRESSION:
+        text = (
+            f"'{trial.endpoint.outcome}' does not go on after the progression at which they cross"
+        )
+        hint = f"cross over where the endpoint is {' or '.join(_AFTER_PROGRESSION)}"
+        trial.source.wrong(("endpoint", "outcome"), text, hint)
 
 
 def _check_subgroups(trial: Trial) -> None:

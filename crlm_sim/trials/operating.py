@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, comparisons, reestimation, subgroups, timing, value
+from crlm_sim.trials import (
+    allocation,
+    comparisons,
+    crossover,
+    reestimation,
+    subgroups,
+    timing,
+    value,
+)
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -84,6 +92,8 @@ class _Draw:
     """When the last patient was enrolled in each replicate, infinite if that never was."""
     resized: list[reestimation.Resized]
     in_subgroups: list[subgroups.Found]
+    crossed: list[Floats]
+    """Shares of the control's patients who progressed and who crossed over, (trials, 2)."""
 
 
 def looks_of(trial: Trial) -> list[timing.Look]:
@@ -102,19 +112,22 @@ def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray
     """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
     looks, test, bounds = looks_of(trial), z_of(trial.design), trial.design.bounds()
-    parts, last, sizes, inside = [], [], [], []
+    parts, last, sizes, inside, crossed = [], [], [], [], []
     for numbers in blocks:
         drawn = draw_patients(trial, people, coming, numbers, draw)
         patients, resized = reestimation.resized(trial, drawn, coming)
         parts.append(analyse(patients, looks, test))
         last.append(_last_enrolled(trial, patients, resized))
         sizes += [resized] if resized else []
+        ends = stop(parts[-1].z, bounds.upper, bounds.lower).look
+        date = np.take_along_axis(parts[-1].date, ends[:, None], axis=1)[:, 0]
+        person = persons(trial, people, numbers, draw)
         if trial.subgroups:
-            ends = stop(parts[-1].z, bounds.upper, bounds.lower).look
-            date = np.take_along_axis(parts[-1].date, ends[:, None], axis=1)[:, 0]
-            members = people.members[persons(trial, people, numbers, draw)]
-            inside.append(subgroups.look_into(patients, members, date, test))
-    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes, inside)
+            inside.append(subgroups.look_into(patients, people.members[person], date, test))
+        if people.crossed:
+            who = crossover.who(trial, people.crossed, person, patients, numbers, draw)
+            crossed.append(crossover.shares(people.crossed, who, person, patients, date))
+    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes, inside, crossed)
 
 
 def _last_enrolled(
@@ -139,8 +152,14 @@ def draw_patients(
     hazard = monthly_dropout(trial)
     left = -np.log(leaving) / hazard if hazard else np.full(leaving.shape, math.inf)
     stratum = people.stratum[person] if trial.design.stratified else None
-    event = people.event[arm, person]
-    return Patients(enrolment, event, np.minimum(left, people.followed[arm, person]), arm, stratum)
+    event, followed = people.event[arm, person], people.followed[arm, person]
+    found = Patients(enrolment, event, np.minimum(left, followed), arm, stratum)
+    if people.crossed is None:
+        return found
+    crosses = crossover.who(trial, people.crossed, person, found, trials, draw)
+    event = np.where(crosses, people.crossed.event[person], event)
+    followed = np.where(crosses, people.crossed.followed[person], followed)
+    return replace(found, event=event, dropout=np.minimum(left, followed))
 
 
 def persons(trial: Trial, people: People, trials: np.ndarray, draw: int) -> np.ndarray:
@@ -211,6 +230,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
     people = [draw.people for draw in found]
     resized = [one for draw in found for one in draw.resized]
     inside = [one for draw in found for one in draw.in_subgroups]
+    crossed = [one for draw in found for one in draw.crossed]
     return {
         "title": trial.head.title,
         "trial": trial.name,
@@ -238,6 +258,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "screened_per_randomised": _screened(trial, people),
         "reestimation": reestimation.told(trial, resized) if resized else None,
         "subgroups": subgroups.told(trial, inside, stops, people) if inside else None,
+        "crossover": _crossed(np.concatenate(crossed)) if crossed else None,
         "hazard_ratio": math.exp(average),
         "hazard_ratio_at_end": _ratio(told.estimate),
         "hazard_ratio_if_shown": _ratio(told.estimate_if_shown),
@@ -248,6 +269,12 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "value_stated": trial.value is not None,
         "analytic": analytic(trial, bounds, found[0], math.exp(average)),
     }
+
+
+def _crossed(shares: Floats) -> dict[str, Any]:
+    """The mean shares of the control's patients when trials end."""
+    progressed, crossed = shares.mean(axis=0)
+    return {"progressed": float(progressed), "crossed_over": float(crossed)}
 
 
 def _joined(parts: list[Analyses]) -> Analyses:

@@ -16,6 +16,7 @@ from crlm_sim.outcomes.clocks import curve_of, times
 from crlm_sim.outcomes.survival import median
 from crlm_sim.scenario import quantities
 from crlm_sim.trials.comparisons import arrange, hazard_ratio
+from crlm_sim.trials.crossover import Afterwards, afterwards
 from crlm_sim.trials.file import ENDPOINTS, NULL, Trial, packed_conditions
 from crlm_sim.trials.spending import Floats
 
@@ -32,7 +33,8 @@ class People:
 
     `event` is infinite if it never comes before `followed` ends; both are (2, patients), the
     control first. `levels` is the level of each patient in each factor, (patients, factors), and
-    `members` whether each is in each subgroup, (patients, subgroups).
+    `members` whether each is in each subgroup, (patients, subgroups). `crossed` is the life of each
+    who crosses over, None if nobody does.
     """
 
     event: Floats
@@ -40,6 +42,7 @@ class People:
     levels: NDArray[np.int64]
     members: NDArray[np.bool_]
     eligible_share: float
+    crossed: Afterwards | None = None
 
     @property
     def stratum(self) -> NDArray[np.int64]:
@@ -86,7 +89,7 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
     scenario = trial.scenario
     params = packed_parameters(scenario, draw)
     conditions = packed_conditions(trial)
-    events, followed, met = [], [], []
+    events, followed, met, crossed = [], [], [], []
     last = done = 0
     for numbers in _numbers(trial, params, draw):
         blank = cohort.blank_records(numbers, scenario.run.seed, draw)
@@ -96,6 +99,8 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
         pair = [_live(trial, policy, numbers, params, draw) for policy in _policies(trial)]
         events.append([event for event, _ in pair])
         followed.append([until for _, until in pair])
+        life = afterwards(trial, numbers, params, draw)
+        crossed += [life] if life else []
         last, done = int(numbers[-1]) + 1, done + len(numbers)
         progress(done)
     share = done / last
@@ -106,6 +111,9 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
         _levels(trial, every),
         _members(trial, every),
         share,
+        Afterwards(*(np.concatenate(part) for part in zip(*crossed, strict=True)))
+        if crossed
+        else None,
     )
     return _imposed(found, trial.head.truth) if isinstance(trial.head.truth, float) else found
 
