@@ -9,11 +9,12 @@ import math
 
 import numpy as np
 import pytest
+from designs import eortc
 from helpers import crlm
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
-from test_trial_files import SEQUENTIAL, TEXT, eortc, trial
+from test_trial_files import TEXT, trial
 
 from crlm_sim.trials import timing
 from crlm_sim.trials.allocation import permuted_blocks
@@ -208,7 +209,8 @@ def test_no_more_false_claims_than_alpha_without_any_effect():
     """20,000 trials: one side of 3.3 standard errors, wrong for 1 seed in 2,000."""
     low, few, old = "fong_score <= 2", "seen_lesions <= 1", "age >= 65 years"
     parts = ", ".join(f"{{name='x{i}', when='{when}'}}" for i, when in enumerate([low, few, old]))
-    told = eortc("null", SEQUENTIAL, f"subgroup=[{parts}]")
+    looks = "design.looks=[0.5, 0.75, 1.0]"
+    told = operating(eortc("null", looks, f"subgroup=[{parts}]"), 20_000)
     found = told["subgroups"]["any"]["estimate"]
     assert found < 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / 20_000)
     assert told["subgroups"]["any_alone"]["estimate"] > 0.035
