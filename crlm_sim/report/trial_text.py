@@ -197,6 +197,9 @@ def _notes(found: dict[str, Any]) -> list[str]:
             "Intervals are of the replicates. That the people are so many adds a standard error of"
             f" {100.0 * found['power_error_of_people']:.1f} points of power (more: run.patients)."
         )
+    for number, look in enumerate(found["looks"]):
+        if look["conditional_power"]:
+            notes.append(_conditional(number + 1, look["conditional_power"]))
     for one in (found["subgroups"] or {"each": []})["each"]:
         notes.append(f"Subgroup {one['name']}: {one['when']}.")
     for number, look in enumerate(found["looks"]):
@@ -211,6 +214,17 @@ def _notes(found: dict[str, Any]) -> list[str]:
         f" for {found['analytic']['events_needed']:.0f} events."
     )
     return notes
+
+
+def _conditional(look: int, told: dict[str, Any]) -> str:
+    planned, trend = (
+        f"{100.0 * one['median']:.0f} % ({100.0 * one['p05']:.0f} to {100.0 * one['p95']:.0f})"
+        for one in (told["planned"], told["trend"])
+    )
+    return (
+        f"Look {look}, trials that go on: conditional power (90 % of them) {planned} at the planned"
+        f" hazard ratio, {trend} at the one seen; {_percent(told['shown'])} show an effect."
+    )
 
 
 def _worth(value: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from crlm_sim.outcomes.survival import Estimate, wilson
 from crlm_sim.trials import (
     allocation,
     comparisons,
+    conditional,
     crossover,
     reestimation,
     subgroups,
@@ -33,6 +34,7 @@ from crlm_sim.trials.file import MODEL, Design, Trial
 from crlm_sim.trials.looks import (
     Analyses,
     Patients,
+    Stops,
     analyse,
     characteristics,
     log_rank_z,
@@ -250,7 +252,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "duration_months": _entry(told.duration),
         "events": _entry(told.events),
         "patients": _entry(told.patients),
-        "looks": _looks(trial, bounds, every, told.efficacy, told.futility),
+        "looks": _looks(trial, bounds, every, told.efficacy, told.futility, stops),
         "accrual_months": _entry(_known_mean(last)),
         "recruited": float(np.isfinite(last).mean()),
         "planned_months": planned,
@@ -331,9 +333,15 @@ def _error_of_people(trial: Trial, found: list[_Draw], power: float, every: Anal
 
 
 def _looks(
-    trial: Trial, bounds: Bounds, every: Analyses, efficacy: Floats, futility: Floats
+    trial: Trial,
+    bounds: Bounds,
+    every: Analyses,
+    efficacy: Floats,
+    futility: Floats,
+    stops: Stops,
 ) -> list[dict[str, Any]]:
     """Each look as it comes about in all replicates, and how many trials end at it."""
+    planned = _planned_drift(trial, float(trial.events))
     found = []
     for i, share in enumerate(trial.design.looks):
         wanted = None if trial.design.dates else event_counts(trial)[i]
@@ -353,6 +361,7 @@ def _looks(
                 "enrolled": float(every.enrolled[:, i].mean()),
                 "efficacy": float(efficacy[i]),
                 "futility": float(futility[i]),
+                "conditional_power": conditional.told(every.z, stops, bounds, i, planned),
             }
         )
     return found
@@ -406,8 +415,7 @@ def analytic(trial: Trial, bounds: Bounds, drawn: _Draw, average: float) -> dict
     events = float(trial.events)
     if design.dates and truth is not None:
         events = float(timing.expected_events(truth, design.dates[-1]))
-    drift = math.sqrt(events) * schoenfeld(design.hazard_ratio, allocated, design.margin)
-    stopping = _crossing(bounds, drift)
+    stopping = _crossing(bounds, _planned_drift(trial, events))
     told |= {
         "control_median_months": median,
         "accrual": _number(float(drawn.coming.dates(np.array(float(trial.accrual.patients))))),
@@ -428,6 +436,12 @@ def analytic(trial: Trial, bounds: Bounds, drawn: _Draw, average: float) -> dict
         ],
     }
     return told
+
+
+def _planned_drift(trial: Trial, events: float) -> float:
+    """Mean of the last z at the planned hazard ratio, by Schoenfeld."""
+    design, allocated = trial.design, trial.ratio[1] / trial.ratio[0]
+    return math.sqrt(events) * schoenfeld(design.hazard_ratio, allocated, design.margin)
 
 
 def _crossing(bounds: Bounds, drift: float) -> Crossing:
