@@ -1,7 +1,9 @@
 """Timings by pytest-benchmark; `ratios.py` holds them against each other and the bars."""
 
+import numpy as np
 import pytest
 import queues
+import trials
 import workloads
 
 FEW, MANY = 1_000, 20_000
@@ -47,3 +49,19 @@ def test_region_engine(benchmark, region):
 def test_bare_queues(benchmark, region):
     given = queues.timetable(region)
     benchmark.pedantic(queues.bare_queues, (given,), rounds=3)
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return trials.prepare()
+
+
+def test_trials(benchmark, planned):
+    trials.ours(planned, 2)
+    benchmark.pedantic(trials.ours, (planned, trials.MANY), rounds=3)
+
+
+def test_trials_through_lifelines(benchmark, planned):
+    few = trials.drawn(planned, np.arange(trials.FEW))
+    held = trials.dates(few, trials.looks_of(planned[0]))
+    benchmark.pedantic(trials.through_lifelines, (few, held, False), rounds=3)

@@ -1,9 +1,13 @@
 """Trial designs that several tests hold against other programs' figures."""
 
 import math
+from pathlib import Path
 
 from crlm_sim.trials import spending, timing
 from crlm_sim.trials.boundaries import design_bounds
+from crlm_sim.trials.file import load_trial
+
+TRIALS = Path(__file__).parent.parent / "scenarios" / "trials"
 
 
 def ramp_up_design():
@@ -26,3 +30,9 @@ def three_looks_with_futility():
         spending.obrien_fleming,
         spending.hwang_shih_decani(-7.0),
     )
+
+
+def eortc(truth, *settings):
+    """The trial EORTC 40983 with few people and one look, under a truth and with settings."""
+    given = (f"truth={truth}", "run.patients=5000", "design.looks=[1.0]", *settings)
+    return load_trial(TRIALS / "eortc_40983.toml", given)

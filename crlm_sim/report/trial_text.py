@@ -29,7 +29,10 @@ def trial_text(found: dict[str, Any]) -> str:
         *(_hazard_rows(found) if _is_time(found) else judged_rows(found)),
     ]
     parts: list[Any] = [table(title, ["", "simulated (interval)", "by formula"], rows), ""]
-    parts += [_looks(found), "", *_randomised(found), *_notes(found)]
+    parts += [_looks(found), ""]
+    if found.get("subgroups"):
+        parts += [_subgroups(found["subgroups"]), ""]
+    parts += [*_randomised(found), *_notes(found)]
     if found["value_stated"] and not found["value"]:
         parts.append(
             "What it is worth is told of the model's truth over 50 draws of the posterior or more "
@@ -66,6 +69,8 @@ def _information_row(found: dict[str, Any]) -> list[str]:
 def _hazard_rows(found: dict[str, Any]) -> list[list[str]]:
     planned = found["analytic"]
     return [
+        *_resized_rows(found["reestimation"]),
+        *_crossed_rows(found["crossover"]),
         [
             "hazard ratio, last look",
             f"{found['hazard_ratio']:.2f}",
@@ -107,6 +112,32 @@ def _recruited_rows(found: dict[str, Any]) -> list[list[str]]:
         name = f"filled by month {found['planned_months']:g}, %"
         rows.append([name, _interval(found["recruited_in_time"], 1, 100.0), ""])
     return rows
+
+
+def _resized_rows(resized: dict[str, Any] | None) -> list[list[str]]:
+    if resized is None:
+        return []
+    size = resized["size"]
+    spread = f"{size['mean']:,.0f} ({size['p05']:,.0f} to {size['p95']:,.0f})"
+    shares = (
+        ("  more than planned, %", "increased"),
+        (f"  {resized['most']:,}, the most, %", "at_most"),
+        (f"events by month {resized['by']:g}, %", "events_in_time"),
+        ("  without re-estimation, %", "events_in_time_as_planned"),
+    )
+    return [
+        ["patients wanted in the end (90 % of trials)", spread, ""],
+        *([name, f"{100.0 * resized[key]:.1f}", ""] for name, key in shares),
+    ]
+
+
+def _crossed_rows(crossed: dict[str, Any] | None) -> list[list[str]]:
+    if crossed is None:
+        return []
+    shares = (("progressed", "progressed"), ("  and crossed over", "crossed_over"))
+    return [
+        [f"{name}, % of the control", f"{100.0 * crossed[key]:.1f}", ""] for name, key in shares
+    ]
 
 
 def _median_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -162,6 +193,27 @@ def _randomised(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def _subgroups(told: dict[str, Any]) -> Any:
+    rows = [
+        [
+            one["name"],
+            _percent(one["share"]),
+            f"{one['patients']:,.0f}",
+            _value(one["hazard_ratio"], 2),
+            _value(one["hazard_ratio_if_claimed"], 2),
+            _interval(one["power"], 1, 100.0),
+            _interval(one["power_alone"], 1, 100.0),
+        ]
+        for one in told["each"]
+    ]
+    shares = [_interval(told[key], 1, 100.0) for key in ("any", "any_alone")]
+    rows.append(["any of them", "", "", "", "", *shares])
+    columns = ["subgroup", "of all", "patients", "HR", "HR where claimed", "claimed, %"]
+    how = told["multiplicity"].replace("_", " ")
+    title = f"Subgroups, after an effect in all ({how})"
+    return table(title, [*columns, "alone at full alpha, %"], rows)
+
+
 def _notes(found: dict[str, Any]) -> list[str]:
     if not _is_time(found):
         return judged_notes(found)
@@ -171,6 +223,11 @@ def _notes(found: dict[str, Any]) -> list[str]:
     )
     notes = [f"Hazard ratio of all {found['people']:,} people drawn from: {ratios}."]
     notes += people_note(found)
+    for number, look in enumerate(found["looks"]):
+        if look["conditional_power"]:
+            notes.append(_conditional(number + 1, look["conditional_power"]))
+    for one in (found["subgroups"] or {"each": []})["each"]:
+        notes.append(f"Subgroup {one['name']}: {one['when']}.")
     for number, look in enumerate(found["looks"]):
         reached = look["events_reached"]
         if reached is not None and reached < 1.0:
@@ -183,6 +240,17 @@ def _notes(found: dict[str, Any]) -> list[str]:
         f" for {found['analytic']['events_needed']:.0f} events."
     )
     return notes
+
+
+def _conditional(look: int, told: dict[str, Any]) -> str:
+    planned, trend = (
+        f"{100.0 * one['median']:.0f} % ({100.0 * one['p05']:.0f} to {100.0 * one['p95']:.0f})"
+        for one in (told["planned"], told["trend"])
+    )
+    return (
+        f"Look {look}, trials that go on: conditional power (90 % of them) {planned} at the planned"
+        f" hazard ratio, {trend} at the one seen; {_percent(told['shown'])} show an effect."
+    )
 
 
 def _worth(value: dict[str, Any]) -> Any:

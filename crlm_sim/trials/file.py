@@ -45,6 +45,7 @@ from crlm_sim.trials import spending
 from crlm_sim.trials.boundaries import Bounds, check_fractions, design_bounds
 from crlm_sim.trials.endpoints import JUDGED, TIMES
 from crlm_sim.trials.events import LogRankTest
+from crlm_sim.trials.spending import Said
 
 TESTS = ("log_rank", "fleming_harrington", "max_combo", "restricted_mean", "cox")
 ONE_LOOK = ("max_combo", "restricted_mean")
@@ -53,11 +54,17 @@ SCORE, WALD = "farrington_manning", "wald"
 FAILURE, LEFT_OUT = "failure", "left_out"
 """What becomes of patients who drop out before they are judged."""
 DIAGNOSIS = "diagnosis"
+MULTIPLICITY = ("holm", "hochberg", "fixed_sequence")
+"""How claims about several subgroups are kept from being false."""
+_CROSSING = "crossing_over"
+_AFTER_PROGRESSION = ("os", "hepatic_pfs", "local")
+"""Endpoints that go on after a progression."""
 MODEL, NULL = "model", "null"
-_SPENDING = {"obrien_fleming": spending.obrien_fleming, "pocock": spending.pocock}
 _NO_FUTILITY = "none"
 LEAST_PEOPLE = 100
 """Of fewer the error of what they show cannot be told."""
+_USUAL = {"kim_demets": 2.0, "hwang_shih_decani": -4.0}
+"""Numbers that these spending functions often have."""
 _RUN: dict[str, Any] = {"draws": "mean", "patients": 50_000}
 """What [run] says in a trial file that leaves it out."""
 _TOP = (
@@ -77,6 +84,9 @@ _TOP = (
     "design",
     "economics",
     "value",
+    "reestimation",
+    "subgroup",
+    "crossover",
 )
 _BELOW = ("run", "population", "parameters", "economics")
 """Sections a trial file has in common with a scenario."""
@@ -108,17 +118,33 @@ def _read_wholes(value: object) -> tuple[int, ...]:
     raise Wrong(f"must be a list of whole numbers (got {shown(value)})", "such as [4, 6]")
 
 
-def _read_spending(value: object) -> str | tuple[float, ...]:
+def _read_spending(value: object) -> Said:
     if isinstance(value, list):
         return _read_numbers(value)
-    if isinstance(value, str) and value in _SPENDING:
+    if isinstance(value, str) and value in spending.NAMED:
         return value
-    hint = nearest(value, list(_SPENDING)) if isinstance(value, str) else ""
-    named = ", ".join(f"'{name}'" for name in _SPENDING)
-    raise Wrong(f"must be {named} or what is spent by each look (got {shown(value)})", hint)
+    word = next(iter(value), "") if isinstance(value, dict) else value
+    if isinstance(value, dict) and len(value) == 1 and word in spending.NUMBERED:
+        return _read_numbered(word, value[word])
+    hint = nearest(word, [*spending.NAMED, *spending.NUMBERED]) if isinstance(word, str) else ""
+    if word in spending.NUMBERED:
+        hint = f"write {{ {word} = {_USUAL[word]:g} }}"
+    listed = [f"'{name}'" for name in spending.NAMED]
+    listed += [f"{{ {name} = … }}" for name in spending.NUMBERED]
+    text = f"must be {', '.join(listed)} or what is spent by each look (got {shown(value)})"
+    raise Wrong(text, hint)
 
 
-def _read_futility(value: object) -> str | tuple[float, ...]:
+def _read_numbered(name: str, value: object) -> dict[str, float]:
+    number = quantities.finite(value)
+    try:
+        spending.NUMBERED[name](number)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return {name: number}
+
+
+def _read_futility(value: object) -> Said:
     return _NO_FUTILITY if value == _NO_FUTILITY else _read_spending(value)
 
 
@@ -256,21 +282,16 @@ class Plan(_Part):
     power: Annotated[float, BeforeValidator(_read_power)] = 0.8
     looks: Annotated[tuple[float, ...], BeforeValidator(_read_numbers)] = (1.0,)
     dates: Annotated[tuple[float, ...] | None, BeforeValidator(_read_months_list)] = None
-    spending: Annotated[str | tuple[float, ...], BeforeValidator(_read_spending)] = "obrien_fleming"
-    futility: Annotated[str | tuple[float, ...], BeforeValidator(_read_futility)] = _NO_FUTILITY
+    spending: Annotated[Said, BeforeValidator(_read_spending)] = "obrien_fleming"
+    futility: Annotated[Said, BeforeValidator(_read_futility)] = _NO_FUTILITY
+    binding: YesOrNo = False
 
     def bounds(self) -> Bounds:
         """Bounds of z at the looks. Raises ValueError if errors cannot be spent so."""
-        functions = [
-            None
-            if how == _NO_FUTILITY
-            else _SPENDING[how]
-            if isinstance(how, str)
-            else spending.given(how)
-            for how in (self.spending, self.futility)
-        ]
-        assert functions[0] is not None
-        return design_bounds(self.looks, self.alpha, 1.0 - self.power, functions[0], functions[1])
+        futile = None if self.futility == _NO_FUTILITY else spending.stated(self.futility)
+        spent = spending.stated(self.spending)
+        beta = 1.0 - self.power
+        return design_bounds(self.looks, self.alpha, beta, spent, futile, self.binding)
 
 
 class Design(Plan):
@@ -284,6 +305,7 @@ class Design(Plan):
     tau: SomeMonths = None
     margin: Ratio = 1.0
     stratified: YesOrNo = False
+    multiplicity: Annotated[str, *chosen(MULTIPLICITY)] = "holm"
     control_median: SomeMonths = None
 
 
@@ -312,9 +334,42 @@ class Value(_Part):
     cost_per_patient: NotNegative = 0.0
 
 
+class Subgroup(_Part):
+    """Patients of whom an effect may be claimed too: those who meet a condition at diagnosis."""
+
+    name: Name
+    when: Annotated[str, BeforeValidator(read_condition)]
+
+
+class Reestimation(_Part):
+    """A look at the events of both arms together, after which more patients may be wanted.
+
+    `enrolled` is the share of the planned patients who are in by then, `by` the month when the last
+    look's events are to be there (the last of `dates` if not said).
+    """
+
+    enrolled: PositiveShare = 0.5
+    by: SomeMonths = None
+    patients_at_most: Annotated[int, *within(2, 100_000)]
+
+
+class Crossover(_Part):
+    """Patients of the control who get another policy when they progress, from a month on.
+
+    The policy is the control's until then. `share` is of those who progress.
+    """
+
+    policy: Any
+    share: Proportion = 1.0
+    opens: Months = 0.0
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A trial as read from its file; times are in months. `source` is kept to tell where."""
+    """A trial as read from its file; times are in months. `source` is kept to tell where.
+
+    `policies` are the arms' in the scenario, `crossing` that of who crosses over.
+    """
 
     name: str
     head: Head
@@ -326,8 +381,12 @@ class Trial:
     plan: Plan
     randomisation: Randomisation
     value: Value | None
+    reestimation: Reestimation | None
+    subgroups: tuple[Subgroup, ...]
+    crossover: Crossover | None
     scenario: Scenario
     policies: tuple[str, str]
+    crossing: str | None
     source: Source
 
     @property
@@ -361,6 +420,18 @@ class Trial:
     def information(self) -> int:
         """What the last look waits for: events, or patients assessed."""
         return self.events if self.judged is None else self.accrual.patients
+
+    @property
+    def most_patients(self) -> int:
+        """Patients that may be wanted at the most."""
+        return self.reestimation.patients_at_most if self.reestimation else self.accrual.patients
+
+    @property
+    def events_by(self) -> float:
+        """Month by which re-estimation wants the events; infinite without it."""
+        if self.reestimation is None:
+            return math.inf
+        return self.reestimation.by or (self.plan.dates or (math.inf,))[-1]
 
     @property
     def without_effect(self) -> bool:
@@ -403,27 +474,41 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     if endpoint is not None:
         _check_window(source, endpoint)
     plan = _plan_of(endpoint)
+    subgroups = _each(source, "subgroup", Subgroup)
     parts = {
-        "accrual": part(source, Accrual, ("accrual",)) if "accrual" in source.data else None,
+        "accrual": _optional(source, Accrual, "accrual"),
         "allocation": part(source, Allocation, ("allocation",)),
         "endpoint": endpoint,
-        "plan": part(source, plan, ("design",)) if "design" in source.data else None,
+        "plan": _optional(source, plan, "design"),
         "randomisation": part(source, Randomisation, ("randomisation",)),
     }
-    value = part(source, Value, ("value",)) if "value" in source.data else None
+    value = _optional(source, Value, "value")
+    more = _optional(source, Reestimation, "reestimation")
+    crossover = _optional(source, Crossover, "crossover")
     _check_arms(source, arms)
+    if crossover:
+        _check_policy(source, ("crossover", "policy"), crossover.policy)
     if source.problems or head is None or None in parts.values():
         raise ScenarioError(source.problems)
     pair: Any = tuple(arms)
-    scenario, policies = _scenario(source, path, head, pair)
+    followed: dict[Path, tuple[str, Any]] = {
+        ("arm", number, "policy"): (arm.name, arm.policy) for number, arm in enumerate(arms)
+    }
+    if crossover:
+        followed["crossover", "policy"] = (_CROSSING, crossover.policy)
+    scenario, names = _scenario(source, path, head, followed)
     trial = Trial(
         path.stem,
         head,
         pair,
         tuple(sites),
         value=value,
+        reestimation=more,
+        subgroups=tuple(subgroups),
+        crossover=crossover,
         scenario=scenario,
-        policies=policies,
+        policies=(names[0], names[1]),
+        crossing=names[2] if crossover else None,
         source=source,
         **parts,  # type: ignore[arg-type]
     )
@@ -431,6 +516,9 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
     _check_design(trial)
     _check_accrual(trial)
     _check_allocation(trial)
+    _check_reestimation(trial)
+    _check_subgroups(trial)
+    _check_crossover(trial)
     if source.problems:
         raise ScenarioError(source.problems)
     return trial
@@ -450,6 +538,11 @@ def _head(source: Source) -> Head | None:
     except ValidationError as error:
         note_errors(source, error, (), _TOP)
         return None
+
+
+def _optional(source: Source, model: type[Any], key: str) -> Any:
+    """A section of the file as its model; None if it is left out."""
+    return part(source, model, (key,)) if key in source.data else None
 
 
 def _each(source: Source, key: str, model: type[Any]) -> list[Any]:
@@ -485,18 +578,25 @@ def _check_arms(source: Source, arms: list[Arm]) -> None:
     if len({arm.name for arm in arms}) < len(arms):
         source.wrong(("arm", 1, "name"), f"a second arm is called '{arms[0].name}'")
     for number, arm in enumerate(arms):
-        if not isinstance(arm.policy, str | dict):
-            text = f"must be a policy's name or settings in braces (got {shown(arm.policy)})"
-            source.wrong(("arm", number, "policy"), text, 'such as policy = "standard"')
+        _check_policy(source, ("arm", number, "policy"), arm.policy)
+
+
+def _check_policy(source: Source, path: Path, policy: object) -> None:
+    if not isinstance(policy, str | dict):
+        text = f"must be a policy's name or settings in braces (got {shown(policy)})"
+        source.wrong(path, text, 'such as policy = "standard"')
 
 
 # As a scenario -----------------------------------------------------------------------------------
 
 
 def _scenario(
-    source: Source, path: FilePath, head: Head, arms: tuple[Arm, Arm]
-) -> tuple[Scenario, tuple[str, str]]:
-    """The scenario whose policies are the arms, and each arm's policy in it."""
+    source: Source, path: FilePath, head: Head, followed: dict[Path, tuple[str, Any]]
+) -> tuple[Scenario, list[str]]:
+    """The scenario with the policies that are followed, and the name of each in it.
+
+    `followed` has a name and a policy, by name or as changes, at the path where the latter stands.
+    """
     base = read_file(path.parent / head.scenario) if head.scenario else None
     known = dict((base.data.get("policy") if base else None) or {})
     own = {key: source.data[key] for key in _BELOW if key in source.data}
@@ -505,21 +605,18 @@ def _scenario(
     places = {p: place for p, place in source.places.items() if p[0] in own}
     policies: dict[str, Any] = {}
     names = []
-    for number, arm in enumerate(arms):
-        at: Path = ("arm", number, "policy")
-        if isinstance(arm.policy, str) and arm.policy in known:
-            names.append(arm.policy)
+    for at, (name, policy) in followed.items():
+        if isinstance(policy, str) and policy in known:
+            names.append(policy)
             continue
-        if arm.name in known:
-            text = (
-                f"the scenario has a policy '{arm.name}', which this arm does not follow as it is"
-            )
-            source.wrong(("arm", number, "name"), text, "choose another name")
+        if name in known or name in policies:
+            text = f"the scenario has a policy '{name}', which this arm does not follow as it is"
+            source.wrong((*at[:-1], "name"), text, "choose another name")
             continue
-        said = {"base": arm.policy} if isinstance(arm.policy, str) else dict(arm.policy)
-        policies[arm.name] = {"base": "standard", **said}
-        names.append(arm.name)
-        places |= _arm_places(source, at, arm.name)
+        said = {"base": policy} if isinstance(policy, str) else dict(policy)
+        policies[name] = {"base": "standard", **said}
+        names.append(name)
+        places |= _policy_places(source, at, name)
     if source.problems:
         raise ScenarioError(source.problems)
     own["policy"] = policies
@@ -530,17 +627,17 @@ def _scenario(
     if found.region.hospitals:
         source.wrong(("scenario",), "a scenario with hospitals has no trials", "choose another")
         raise ScenarioError(source.problems)
-    return found, (names[0], names[1])
+    return found, names
 
 
-def _arm_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
-    """Where what an arm says of its policy stands, for the policy of that name."""
+def _policy_places(source: Source, old: Path, name: str) -> dict[Path, Place]:
+    """Where what is said of a policy stands, for the policy of that name."""
     new: Path = ("policy", name)
     place = source.place(old)
     found: dict[Path, Place] = {new: place, (*new, "base"): place}
     for path, where in source.places.items():
-        if path[:3] == old and len(path) > 3:
-            found[(*new, *path[3:])] = where
+        if path[: len(old)] == old and len(path) > len(old):
+            found[(*new, *path[len(old) :])] = where
     return found
 
 
@@ -593,12 +690,16 @@ def _check_design(trial: Trial) -> None:
     for key in ("spending", "futility"):
         try:
             if key == "spending":
-                design.model_copy(update={"futility": _NO_FUTILITY}).bounds()
+                alone = {"futility": _NO_FUTILITY, "binding": False}
+                design.model_copy(update=alone).bounds()
             else:
                 design.bounds()
         except ValueError as error:
             source.wrong(("design", key), str(error))
             return
+    if design.binding and design.futility == _NO_FUTILITY:
+        text = "there is no futility bound that could be binding"
+        source.wrong(("design", "binding"), text, "say how futility is spent")
     if isinstance(design, JudgedDesign):
         _check_judged(trial, design)
     else:
@@ -618,10 +719,21 @@ def _check_judged(trial: Trial, design: JudgedDesign) -> None:
         if not 0.0 <= other <= 1.0 or {other, design.control} <= {0.0, 1.0}:
             text = f"with the difference hoped for the other arm's share is {other:g}"
             source.wrong(("design", "control"), text, "shares lie between 0 and 1")
+    for key, said in (
+        ("subgroup", trial.subgroups),
+        ("reestimation", trial.reestimation),
+        ("crossover", trial.crossover),
+    ):
+        if said:
+            text = f"[{key}] is for times to events, not for what is judged in a window"
+            source.report((key,), text, key=True)
 
 
 def _check_times(trial: Trial, design: Design) -> None:
     source = trial.source
+    if trial.crossover and trial.randomisation.at != DIAGNOSIS:
+        text = "crossing over is reckoned from the day of diagnosis"
+        source.report(("crossover",), text, "leave [randomisation] out", key=True)
     if not design.hazard_ratio < design.margin:
         text = f"must be below the null, {design.margin:g} (got {design.hazard_ratio:g})"
         source.wrong(("design", "hazard_ratio"), text)
@@ -672,17 +784,66 @@ def _check_allocation(trial: Trial) -> None:
         source.wrong(("allocation", "sizes"), text, f"such as [{2 * whole}]")
     if said.method == "minimisation" and not said.factors:
         source.report(("allocation", "method"), "minimisation needs [allocation.factors]")
+    _check_conditions(trial, ("allocation", "factors"), _levels(said))
+
+
+def _check_crossover(trial: Trial) -> None:
+    if trial.crossover is None or trial.crossover.share == 0.0:
+        return
+    if isinstance(trial.head.truth, float):
+        text = "a hazard ratio is not imposed on patients who cross over"
+        trial.source.wrong(("truth",), text, "set crossover.share to 0")
+    if trial.endpoint.outcome not in _AFTER_PROGRESSION:
+        text = (
+            f"'{trial.endpoint.outcome}' does not go on after the progression at which they cross"
+        )
+        hint = f"cross over where the endpoint is {' or '.join(_AFTER_PROGRESSION)}"
+        trial.source.wrong(("endpoint", "outcome"), text, hint)
+
+
+def _check_subgroups(trial: Trial) -> None:
+    seen: set[str] = set()
+    for number, said in enumerate(trial.subgroups):
+        if said.name in seen:
+            text = f"there is a subgroup '{said.name}' before it"
+            trial.source.wrong(("subgroup", number, "name"), text)
+        seen.add(said.name)
+    if not trial.subgroups and "multiplicity" in trial.plan.model_fields_set:
+        text = "is about subgroups, and there are none"
+        trial.source.wrong(("design", "multiplicity"), text, "add a [[subgroup]]")
+    if trial.subgroups:
+        conditions = [*_levels(trial.allocation), *(said.when for said in trial.subgroups)]
+        _check_conditions(trial, ("subgroup",), conditions)
+
+
+def _check_conditions(trial: Trial, path: Path, conditions: list[str]) -> None:
+    """Note what keeps these conditions from being compiled together."""
     try:
-        packed_conditions(said)
+        packed_rules([(condition, {}) for condition in conditions])
     except RuleError as error:
-        source.wrong(("allocation", "factors"), error.message, error.suggestion)
+        trial.source.wrong(path, error.message, error.suggestion)
     except Wrong as error:
-        source.wrong(("allocation", "factors"), str(error), error.suggestion)
+        trial.source.wrong(path, str(error), error.suggestion)
 
 
-def packed_conditions(said: Allocation) -> np.ndarray:
-    """All factors' conditions, one factor after the other, as the compiled code reads them."""
-    levels: list[tuple[str, dict[str, Any]]] = [
-        (level, {}) for factor in said.factors.values() for level in factor
-    ]
-    return packed_rules(levels)
+def _check_reestimation(trial: Trial) -> None:
+    said, source = trial.reestimation, trial.source
+    if said is None:
+        return
+    if said.patients_at_most <= trial.accrual.patients:
+        text = f"must be above the {trial.accrual.patients} patients planned"
+        source.wrong(("reestimation", "patients_at_most"), text)
+    if not math.isfinite(trial.events_by):
+        text = "by is missing: the month by which the events are wanted"
+        source.report(("reestimation",), text, 'such as by = "60 months"', key=True)
+
+
+def packed_conditions(trial: Trial) -> np.ndarray:
+    """Conditions at diagnosis as the compiled code reads them: of the factors, of the subgroups."""
+    conditions = [*_levels(trial.allocation), *(said.when for said in trial.subgroups)]
+    return packed_rules([(condition, {}) for condition in conditions])
+
+
+def _levels(said: Allocation) -> list[str]:
+    """All factors' conditions, one factor after the other."""
+    return [level for factor in said.factors.values() for level in factor]

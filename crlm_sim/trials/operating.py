@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from crlm_sim.outcomes.survival import Estimate, wilson
-from crlm_sim.trials import allocation, assessing, comparisons, timing, value
+from crlm_sim.trials import (
+    allocation,
+    assessing,
+    comparisons,
+    conditional,
+    crossover,
+    reestimation,
+    subgroups,
+    timing,
+    value,
+)
 from crlm_sim.trials.boundaries import Bounds, Crossing, crossing
 from crlm_sim.trials.chance import uniforms
 from crlm_sim.trials.enrolment import Recruitment, recruitment
@@ -26,6 +36,7 @@ from crlm_sim.trials.looks import (
     Analyses,
     Characteristics,
     Patients,
+    Stops,
     analyse,
     characteristics,
     log_rank_z,
@@ -58,7 +69,7 @@ def operating(
     """
     draws = trial.scenario.run.draw_numbers
     each = max(replicates // len(draws), 1)
-    size = block or max(_MOST_AT_ONCE // trial.accrual.patients, 1)
+    size = block or max(_MOST_AT_ONCE // trial.most_patients, 1)
     wanted = trial.scenario.run.patients
     found, means = [], []
     for number, draw in enumerate(draws):
@@ -87,6 +98,10 @@ class _Draw:
     analyses: Analyses
     last: Floats
     """When the last patient was enrolled in each replicate, infinite if that never was."""
+    resized: list[reestimation.Resized]
+    in_subgroups: list[subgroups.Found]
+    crossed: list[Floats]
+    """Shares of the control's patients who progressed and who crossed over, (trials, 2)."""
 
 
 def looks_of(trial: Trial) -> list[timing.Look]:
@@ -104,12 +119,22 @@ def event_counts(trial: Trial) -> list[int]:
 def _replicates(trial: Trial, people: People, draw: int, blocks: list[np.ndarray]) -> _Draw:
     """All looks of the replicates of these numbers."""
     coming = recruitment(trial, people.eligible_share)
-    parts, last = [], []
+    parts, last, sizes, inside, crossed = [], [], [], [], []
     for numbers in blocks:
-        patients = draw_patients(trial, people, coming, numbers, draw)
+        drawn = draw_patients(trial, people, coming, numbers, draw)
+        patients, resized = reestimation.resized(trial, drawn, coming)
         parts.append(_analysed(trial, people, patients, numbers, draw))
-        last.append(patients.enrolment.max(axis=1))
-    return _Draw(people, coming, _joined(parts), np.concatenate(last))
+        last.append(_last_enrolled(trial, patients, resized))
+        sizes += [resized] if resized else []
+        if trial.subgroups or people.crossed:
+            person, date = persons(trial, people, numbers, draw), _end(trial, parts[-1])
+        if trial.subgroups:
+            test = z_of(trial.design)
+            inside.append(subgroups.look_into(patients, people.members[person], date, test))
+        if people.crossed:
+            who = crossover.who(trial, people.crossed, person, patients, numbers, draw)
+            crossed.append(crossover.shares(people.crossed, who, person, patients, date))
+    return _Draw(people, coming, _joined(parts), np.concatenate(last), sizes, inside, crossed)
 
 
 def _analysed(
@@ -118,33 +143,54 @@ def _analysed(
     """All looks of the replicates of these numbers and patients."""
     if people.values is None:
         return analyse(patients, looks_of(trial), z_of(trial.design))
-    person, _ = _persons(trial, people, trials, draw)
+    person = persons(trial, people, trials, draw)
     return assessing.assess(trial, patients, people.values[patients.arm, person], looks_of(trial))
 
 
-def _persons(
-    trial: Trial, people: People, trials: np.ndarray, draw: int
-) -> tuple[np.ndarray, Floats]:
-    """(the place of each patient of these replicates among the people, a uniform to leave by)."""
-    which, leaving = uniforms(trial.scenario.run.seed, draw, trials, trial.accrual.patients, 0)
-    return (which * people.event.shape[1]).astype(np.int64), leaving
+def _end(trial: Trial, analyses: Analyses) -> Floats:
+    """When each trial ends, (trials,)."""
+    bounds = trial.plan.bounds()
+    ends = stop(analyses.z, bounds.upper, bounds.lower).look
+    return np.asarray(np.take_along_axis(analyses.date, ends[:, None], axis=1)[:, 0])
+
+
+def _last_enrolled(
+    trial: Trial, patients: Patients, resized: reestimation.Resized | None
+) -> Floats:
+    """When the last patient wanted is enrolled; they are in the order of enrolment."""
+    if resized is None:
+        return patients.enrolment[:, -1]
+    return np.take_along_axis(patients.enrolment, resized.size[:, None] - 1, axis=1)[:, 0]
 
 
 def draw_patients(
     trial: Trial, people: People, coming: Recruitment, trials: np.ndarray, draw: int
 ) -> Patients:
     """The patients of the replicates of these numbers: who, when, which arm, until when."""
-    seed, size = trial.scenario.run.seed, trial.accrual.patients
-    person, leaving = _persons(trial, people, trials, draw)
+    seed, size = trial.scenario.run.seed, trial.most_patients
+    _, leaving = uniforms(seed, draw, trials, size, 0)
     gap, _ = uniforms(seed, draw, trials, size, 1)
+    person = persons(trial, people, trials, draw)
     enrolment = coming.dates(np.cumsum(-np.log(gap), axis=1))
     arm = _arms(trial, people, person, trials, draw)
     hazard = monthly_dropout(trial)
     left = -np.log(leaving) / hazard if hazard else np.full(leaving.shape, math.inf)
     stratified = trial.judged is None and trial.design.stratified
     stratum = people.stratum[person] if stratified else None
-    event = people.event[arm, person]
-    return Patients(enrolment, event, np.minimum(left, people.followed[arm, person]), arm, stratum)
+    event, followed = people.event[arm, person], people.followed[arm, person]
+    found = Patients(enrolment, event, np.minimum(left, followed), arm, stratum)
+    if people.crossed is None:
+        return found
+    crosses = crossover.who(trial, people.crossed, person, found, trials, draw)
+    event = np.where(crosses, people.crossed.event[person], event)
+    followed = np.where(crosses, people.crossed.followed[person], followed)
+    return replace(found, event=event, dropout=np.minimum(left, followed))
+
+
+def persons(trial: Trial, people: People, trials: np.ndarray, draw: int) -> np.ndarray:
+    """Which of the people each patient of the trials is, (trials, patients)."""
+    which, _ = uniforms(trial.scenario.run.seed, draw, trials, trial.most_patients, 0)
+    return (which * people.event.shape[1]).astype(np.int64)
 
 
 def monthly_dropout(trial: Trial) -> float:
@@ -222,7 +268,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "power_by_draw": None if len(found) == 1 else _spread(by_draw),
         "duration_months": _entry(told.duration),
         "patients": _entry(told.patients),
-        "looks": _looks(trial, bounds, every, told.efficacy, told.futility),
+        "looks": _looks(trial, bounds, every, told.efficacy, told.futility, stops),
         "accrual_months": _entry(_known_mean(last)),
         "recruited": float(np.isfinite(last).mean()),
         "planned_months": planned,
@@ -232,7 +278,7 @@ def _told(trial: Trial, found: list[_Draw], means: list[Floats]) -> dict[str, An
         "value_stated": trial.value is not None,
     }
     if trial.judged is None:
-        return common | _hazards(trial, bounds, found, every, told, power.estimate)
+        return common | _hazards(trial, bounds, found, every, stops, told, power.estimate)
     comings = [draw.coming for draw in found]
     judged = assessing.told(trial, bounds, people, comings[0], every, told, power.estimate)
     return common | judged
@@ -243,18 +289,25 @@ def _hazards(
     bounds: Bounds,
     found: list[_Draw],
     every: Analyses,
+    stops: Stops,
     told: Characteristics,
     power: float,
 ) -> dict[str, Any]:
     """What is told of a time to an event alone."""
     people = [draw.people for draw in found]
     average = float(np.nanmean(every.estimate[:, -1]))
+    resized = [one for draw in found for one in draw.resized]
+    inside = [one for draw in found for one in draw.in_subgroups]
+    crossed = [one for draw in found for one in draw.crossed]
     return {
         "kind": "time",
         "test": trial.design.test,
         "margin": trial.design.margin,
         "power_error_of_people": _error_of_people(trial, found, power, every),
         "events": _entry(told.events),
+        "reestimation": reestimation.told(trial, resized) if resized else None,
+        "subgroups": subgroups.told(trial, inside, stops, people) if inside else None,
+        "crossover": _crossed(np.concatenate(crossed)) if crossed else None,
         "hazard_ratio": math.exp(average),
         "hazard_ratio_at_end": _ratio(told.estimate),
         "hazard_ratio_if_shown": _ratio(told.estimate_if_shown),
@@ -263,6 +316,12 @@ def _hazards(
         "median_months": _medians(people),
         "analytic": analytic(trial, bounds, found[0], math.exp(average)),
     }
+
+
+def _crossed(shares: Floats) -> dict[str, Any]:
+    """The mean shares of the control's patients when trials end."""
+    progressed, crossed = shares.mean(axis=0)
+    return {"progressed": float(progressed), "crossed_over": float(crossed)}
 
 
 def _joined(parts: list[Analyses]) -> Analyses:
@@ -297,9 +356,15 @@ def _error_of_people(trial: Trial, found: list[_Draw], power: float, every: Anal
 
 
 def _looks(
-    trial: Trial, bounds: Bounds, every: Analyses, efficacy: Floats, futility: Floats
+    trial: Trial,
+    bounds: Bounds,
+    every: Analyses,
+    efficacy: Floats,
+    futility: Floats,
+    stops: Stops,
 ) -> list[dict[str, Any]]:
     """Each look as it comes about in all replicates, and how many trials end at it."""
+    planned = None if trial.judged else _planned_drift(trial, float(trial.events))
     found = []
     what = "events" if trial.judged is None else "assessed"
     for i, share in enumerate(trial.plan.looks):
@@ -320,6 +385,8 @@ def _looks(
                 "enrolled": float(every.enrolled[:, i].mean()),
                 "efficacy": float(efficacy[i]),
                 "futility": float(futility[i]),
+                "conditional_power": planned
+                and conditional.told(every.z, stops, bounds, i, planned),
             }
         )
     return found
@@ -373,8 +440,7 @@ def analytic(trial: Trial, bounds: Bounds, drawn: _Draw, average: float) -> dict
     events = float(trial.events)
     if design.dates and truth is not None:
         events = float(timing.expected_events(truth, design.dates[-1]))
-    drift = math.sqrt(events) * schoenfeld(design.hazard_ratio, allocated, design.margin)
-    stopping = _crossing(bounds, drift)
+    stopping = _crossing(bounds, _planned_drift(trial, events))
     told |= {
         "control_median_months": median,
         "accrual": _number(float(drawn.coming.dates(np.array(float(trial.accrual.patients))))),
@@ -395,6 +461,12 @@ def analytic(trial: Trial, bounds: Bounds, drawn: _Draw, average: float) -> dict
         ],
     }
     return told
+
+
+def _planned_drift(trial: Trial, events: float) -> float:
+    """Mean of the last z at the planned hazard ratio, by Schoenfeld."""
+    design, allocated = trial.design, trial.ratio[1] / trial.ratio[0]
+    return math.sqrt(events) * schoenfeld(design.hazard_ratio, allocated, design.margin)
 
 
 def _crossing(bounds: Bounds, drift: float) -> Crossing:

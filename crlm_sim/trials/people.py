@@ -15,6 +15,7 @@ from crlm_sim.outcomes.clocks import curve_of, times
 from crlm_sim.outcomes.survival import median
 from crlm_sim.scenario import quantities
 from crlm_sim.trials.comparisons import arrange, hazard_ratio
+from crlm_sim.trials.crossover import Afterwards, afterwards
 from crlm_sim.trials.endpoints import TIMES
 from crlm_sim.trials.entry import Whole, conditions_then, policies_of, randomised
 from crlm_sim.trials.file import Trial, packed_conditions
@@ -31,15 +32,18 @@ class People:
     """Eligible patients with what would happen to each in either arm, times in months.
 
     `event` is infinite if it never comes before `followed` ends; both are (2, patients), the
-    control first. `levels` is the level of each patient in each factor, (patients, factors).
-    Of an endpoint judged in a window `values` are the answers, (2, patients), and the event is that
-    they are known.
+    control first. `levels` is the level of each patient in each factor, (patients, factors), and
+    `members` whether each is in each subgroup, (patients, subgroups). `crossed` is the life of each
+    who crosses over, None if nobody does. Of an endpoint judged in a window `values` are the
+    answers, (2, patients), and the event is that they are known.
     """
 
     event: Floats
     followed: Floats
     levels: NDArray[np.int64]
+    members: NDArray[np.bool_]
     eligible_share: float
+    crossed: Afterwards | None = None
     values: Floats | None = None
 
     @property
@@ -86,23 +90,30 @@ def simulate_people(trial: Trial, draw: int, progress: Callable[[int], None]) ->
     """
     scenario = trial.scenario
     params = packed_parameters(scenario, draw)
-    conditions = packed_conditions(trial.allocation)
-    lives, met = [], []
+    conditions = packed_conditions(trial)
+    lives, met, crossed = [], [], []
     last = done = 0
     for numbers, starts in randomised(trial, params, draw):
         if conditions[0]["count"]:
             met.append(conditions_then(trial, numbers, starts, params, draw, conditions))
         pair = [_live(trial, one, numbers, starts, params, draw) for one in policies_of(trial)]
         lives.append(np.array(pair))
+        life = afterwards(trial, numbers, params, draw)
+        crossed += [life] if life else []
         last, done = int(numbers[-1]) + 1, done + len(numbers)
         progress(done)
     share = done / last
     event, followed, values = np.concatenate(lives, axis=2).swapaxes(0, 1)
+    every = np.concatenate(met) if met else np.zeros((done, 0), np.bool_)
     found = People(
         event,
         followed,
-        _levels(trial, np.concatenate(met) if met else np.zeros((done, 0), np.bool_)),
+        _levels(trial, every),
+        _members(trial, every),
         share,
+        Afterwards(*(np.concatenate(part) for part in zip(*crossed, strict=True)))
+        if crossed
+        else None,
         None if trial.judged is None else values,
     )
     return _imposed(found, trial.head.truth) if isinstance(trial.head.truth, float) else found
@@ -154,6 +165,15 @@ def _levels(trial: Trial, met: NDArray[np.bool_]) -> NDArray[np.int64]:
             raise trial.refuse(path, f"levels leave somebody out: {share:.1f} % of patients")
         columns.append(own.argmax(axis=1))
     return np.array(columns, np.int64).T.reshape(len(met), len(columns))
+
+
+def _members(trial: Trial, met: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Who is in each subgroup, whose conditions come last of all conditions met."""
+    found = met[:, met.shape[1] - len(trial.subgroups) :]
+    for number in np.flatnonzero(~found.any(axis=0)):
+        path = ("subgroup", int(number), "when")
+        raise trial.refuse(path, f"the subgroup is empty: none of {len(met):,} people is in it")
+    return found
 
 
 def _imposed(people: People, ratio: float) -> People:

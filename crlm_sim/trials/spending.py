@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Spending = Callable[[Floats, float], Floats]
+Said = str | tuple[float, ...] | dict[str, float]
+"""How a file states spending: a name, a name with its number, or what is spent by each look."""
 
 _ROUNDING = 1e-12
+_LARGEST = 50.0
+"""Beyond this a number of a spending function only moves all to the first look or the last."""
 
 
 def obrien_fleming(fractions: Floats, total: float) -> Floats:
@@ -33,8 +37,9 @@ def pocock(fractions: Floats, total: float) -> Floats:
 
 def kim_demets(power: float) -> Spending:
     """total · t^power, power > 0: Kim & DeMets 1987."""
-    if power <= 0.0:
-        raise ValueError(f"the power of a spending function is above 0 (got {power:g})")
+    if not 0.0 < power <= _LARGEST:
+        text = f"the power of a spending function is above 0 and at most {_LARGEST:g}"
+        raise ValueError(f"{text} (got {power:g})")
 
     def spent(fractions: Floats, total: float) -> Floats:
         return total * fractions**power
@@ -44,6 +49,9 @@ def kim_demets(power: float) -> Spending:
 
 def hwang_shih_decani(gamma: float) -> Spending:
     """total · (1 − e^(−gamma t)) / (1 − e^(−gamma)), and total · t at 0: Hwang et al. 1990."""
+    if not abs(gamma) <= _LARGEST:
+        text = f"the gamma of a spending function is from {-_LARGEST:g} to {_LARGEST:g}"
+        raise ValueError(f"{text} (got {gamma:g})")
 
     def spent(fractions: Floats, total: float) -> Floats:
         if gamma == 0.0:
@@ -73,3 +81,20 @@ def given(spent_by_look: Sequence[float]) -> Spending:
         return stated
 
     return spent
+
+
+NAMED: dict[str, Spending] = {"obrien_fleming": obrien_fleming, "pocock": pocock}
+NUMBERED: dict[str, Callable[[float], Spending]] = {
+    "kim_demets": kim_demets,
+    "hwang_shih_decani": hwang_shih_decani,
+}
+
+
+def stated(how: Said) -> Spending:
+    """The spending function that is stated in one of these ways. KeyError for an unknown name."""
+    if isinstance(how, str):
+        return NAMED[how]
+    if isinstance(how, dict):
+        ((name, number),) = how.items()
+        return NUMBERED[name](number)
+    return given(how)
