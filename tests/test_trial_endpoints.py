@@ -89,6 +89,12 @@ def nothing(done):
         ('"15 %"', '"15 %"\nlooks = [0.5, 0.9]', "looks =", "the last information fraction is 1"),
         ('"response"', '"qaly"\ndropouts = "failure"', "dropouts =", "can only be left out"),
         ('title = "Test"', 'title = "Test"\ntruth = 0.7', "truth =", "is not imposed on"),
+        (
+            "[design]",
+            "[reestimation]\npatients_at_most = 200\n[design]",
+            "[reestimation]",
+            "is for times to events",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, at, told):

@@ -146,7 +146,7 @@ def test_nobody_who_comes_to_it_is_refused(tmp_path):
         ('"clearance"', '"clearence"', "clearence", "did you mean 'clearance'?"),
         ("at =", 'eligible = "recurent"\nat =', "recurent", "did you mean 'recurrent'?"),
         ("at =", "when =", "when =", "unknown key 'when'"),
-        ("[design]", "[value]\ncost = 1\n[design]", "[value]", "those randomised at diagnosis"),
+        ("[design]", "[value]\ncost = 1\n[design]", "[value]", "[value] is for trials that"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, at, told):

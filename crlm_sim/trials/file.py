@@ -513,6 +513,8 @@ def load_trial(path: str | FilePath, settings: Sequence[str] = ()) -> Trial:
         **parts,  # type: ignore[arg-type]
     )
     _check_endpoint(trial)
+    if source.problems:
+        raise ScenarioError(source.problems)
     _check_design(trial)
     _check_accrual(trial)
     _check_allocation(trial)
@@ -664,11 +666,16 @@ def _check_endpoint(trial: Trial) -> None:
     if trial.randomisation.at == DIAGNOSIS and trial.randomisation.eligible is not None:
         text = "who is randomised at once is judged on the day of diagnosis"
         source.wrong(("randomisation", "eligible"), text, "say it in [population]")
-    if trial.randomisation.at != DIAGNOSIS and trial.value is not None:
-        text = "what a trial is worth is reckoned for those randomised at diagnosis"
-        source.report(("value",), text, key=True)
+    for key in ("value", "crossover"):
+        if trial.randomisation.at != DIAGNOSIS and key in source.data:
+            text = f"[{key}] is for trials that randomise at diagnosis"
+            source.report((key,), text, key=True)
     if trial.judged is None:
         return
+    for key in ("subgroup", "reestimation", "crossover"):
+        if key in source.data:
+            text = f"'{said.outcome}' is judged in a window, and '{key}' is for times to events"
+            source.report((key,), text, "leave it out", key=True)
     if not 0.0 < said.window * quantities.DAYS_PER_MONTH <= trial.scenario.run.horizon:
         source.wrong(("endpoint", "window"), "must be above 0 and end before the horizon")
     if isinstance(trial.head.truth, float):
@@ -719,21 +726,10 @@ def _check_judged(trial: Trial, design: JudgedDesign) -> None:
         if not 0.0 <= other <= 1.0 or {other, design.control} <= {0.0, 1.0}:
             text = f"with the difference hoped for the other arm's share is {other:g}"
             source.wrong(("design", "control"), text, "shares lie between 0 and 1")
-    for key, said in (
-        ("subgroup", trial.subgroups),
-        ("reestimation", trial.reestimation),
-        ("crossover", trial.crossover),
-    ):
-        if said:
-            text = f"[{key}] is for times to events, not for what is judged in a window"
-            source.report((key,), text, key=True)
 
 
 def _check_times(trial: Trial, design: Design) -> None:
     source = trial.source
-    if trial.crossover and trial.randomisation.at != DIAGNOSIS:
-        text = "crossing over is reckoned from the day of diagnosis"
-        source.report(("crossover",), text, "leave [randomisation] out", key=True)
     if not design.hazard_ratio < design.margin:
         text = f"must be below the null, {design.margin:g} (got {design.hazard_ratio:g})"
         source.wrong(("design", "hazard_ratio"), text)
