@@ -335,7 +335,7 @@ class Value(_Part):
 
 
 class Subgroup(_Part):
-    """Patients of whom an effect may be claimed too: those who meet a condition at diagnosis."""
+    """Patients of whom an effect may be claimed too: those who meet a condition when randomised."""
 
     name: Name
     when: Annotated[str, BeforeValidator(read_condition)]
